@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * backend.h - the seam between the core and a kernel.
+ *
+ * Exactly one backend is linked, so these are plain functions. A backend
+ * translates: what is reported, to whom and how often is the core's business.
+ * Every function returns 0, or a count, or a negative errno; none prints,
+ * aborts or sets errno on purpose.
+ *
+ * What every backend gives the core:
+ * - A source in a oneshot mode is reported by the kernel, or by the backend
+ *   in its stead, once; it is then silent until backend_apply() arms it.
+ * - The core may drop a report. It then arms the source again if it is still
+ *   armed.
+ *
+ * "Locked" means that the caller holds the poller's lock.
+ */
+#ifndef LIBPOLLING_BACKEND_H
+#define LIBPOLLING_BACKEND_H
+
+#include <stdbool.h>
+#include <time.h>
+
+#include "namespace.h"
+#include "registry.h"
+
+/* A backend's own state for one poller. */
+struct backend;
+
+/* One source that the kernel reports. */
+struct ready {
+	polling_fd fd;       /* with generation, the source */
+	uint32_t generation; /* its record's when the kernel was told */
+	uint32_t conditions; /* POLLING_ bits that hold, or CONDITION_CLOSED */
+};
+
+/* The kernel finds the descriptor closed: the source is gone. */
+#define CONDITION_CLOSED 0x80000000u
+
+/* backend_add(): the kernel does not watch this one, it never blocks. */
+#define BACKEND_NEVER_BLOCKS 1
+
+/* The largest batch that one backend_wait() is asked for. */
+#define READY_MAX 256
+
+/* What polling_backend() says. A constant. */
+extern const char backend_name[];
+
+/* Makes the state for a poller whose sources are in r, which outlives it. */
+int backend_open(struct backend **b, struct registry *r);
+
+/* Frees it. No other thread is inside. inherited: this is a forked child and
+ * the kernel's part belongs to the parent, which must notice nothing. */
+void backend_close(struct backend *b, bool inherited);
+
+/* A bit (1u << POLLING_FEATURE_...) for each feature that it has. */
+uint32_t backend_features(const struct backend *b);
+
+/* Tells the kernel of the new source s. Returns 0, BACKEND_NEVER_BLOCKS, or
+ * the kernel's error, with nothing left behind. A dead registration of the
+ * same number must not stand in the way. Locked. */
+int backend_add(struct backend *b, int fd, struct source *s);
+
+/* Whether the kernel, as far as it can be asked, still watches for s the
+ * descriptor that was added. On false the core forgets the source, and the
+ * backend copes with what the kernel may have kept of it. Locked. */
+bool backend_knows(struct backend *b, int fd, struct source *s);
+
+/* Brings the kernel up to date with the registry's list of changes. A source
+ * that the kernel no longer knows is removed from the registry. It may leave
+ * changes on the list only if it has woken the thread that stands in the
+ * way, which will apply them before it waits again. Locked. */
+void backend_apply(struct backend *b);
+
+/* Ends the watching of s; what the kernel says makes no difference. Locked. */
+void backend_remove(struct backend *b, int fd, struct source *s);
+
+/* Told of a report that fits no source: it was removed after the kernel had
+ * reported it, or the kernel keeps what it should have forgotten. Locked. */
+void backend_stale(struct backend *b);
+
+/* Waits for at most timeout, without limit if that is NULL, and stores at
+ * most capacity (1 to READY_MAX) reports. 0 says nothing: the time may be
+ * over, or somebody called backend_wake(), or it is just as well to look at
+ * the poller again. -EINTR if a signal handler ran. Not locked; any number of
+ * threads at a time. */
+int backend_wait(struct backend *b, struct ready *out, int capacity,
+    const struct timespec *timeout);
+
+/* Makes one thread return from backend_wait(), now or, if none is there, the
+ * next one that would block. Safe in signal handlers; not locked. */
+int backend_wake(struct backend *b);
+
+/* The descriptor for polling_get_fd(), made at the first call; -ENOTSUP if
+ * this kernel has none. Locked. */
+int backend_fd(struct backend *b);
+
+#endif

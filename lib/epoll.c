@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * epoll.c - the backend for Linux and other systems with epoll.
+ *
+ * The kernel's own oneshot does what the core asks for, so a change is one
+ * epoll_ctl() and the rest is small. The hard part is what epoll never
+ * forgets: a descriptor that was closed while a duplicate of it lives stays
+ * registered under a number that can no longer name it. Such orphans are
+ * harmless as long as they are silent. When one goes on reporting, the epoll
+ * instance is replaced by a new one without it.
+ *
+ * Waits go through syscall(), which unlike the wrappers of the C library is
+ * no cancellation point: a cancelled thread would stay counted as a sleeper.
+ */
+#if HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "backend.h"
+#include "clock.h"
+#include "wakeup.h"
+
+_Static_assert(POLLING_IN == EPOLLIN && POLLING_OUT == EPOLLOUT &&
+	POLLING_PRI == EPOLLPRI && POLLING_ERR == EPOLLERR &&
+	POLLING_HUP == EPOLLHUP && POLLING_RDHUP == EPOLLRDHUP,
+    "conditions pass to and from epoll as they are");
+
+_Static_assert(KERNEL_ONESHOT == EPOLLONESHOT,
+    "what the kernel was told is kept as it is");
+
+#define ALL_CONDITIONS \
+	(EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLERR | EPOLLHUP | EPOLLRDHUP)
+
+/* Tokens are (generation << 32 | descriptor), and a generation is never 0. */
+#define WAKE_TOKEN UINT64_C(0)
+
+/* So many reports of orphans are dropped before the instance is replaced:
+ * one of an orphan in a oneshot mode is its last. */
+#define STALE_MAX 8
+
+/* The kernel's signal set, which is shorter than the C library's. */
+#define KERNEL_SIGSET_BYTES (_NSIG / 8)
+
+/* What epoll_pwait2() takes, also on 32-bit systems. */
+struct kernel_timespec {
+	int64_t tv_sec;
+	int64_t tv_nsec;
+};
+
+struct backend {
+	int epfd;     /* the number stays, the instance may be replaced */
+	int outer;    /* watches epfd; what backend_fd() gives. -1 until then:
+	               * a loop that nests the poller must not lose it when
+	               * the instance is replaced. */
+	int hangup;   /* the read end of a pipe without writers, which wakes
+	               * every thread that waits in a replaced instance; -1
+	               * until one is */
+	struct wakeup wake;        /* edge-triggered in epfd */
+	struct registry *registry; /* the poller's */
+	atomic_bool nanoseconds;   /* epoll_pwait2() is there and allowed */
+	bool orphans;              /* the kernel may keep what we removed */
+	unsigned stale;            /* reports of orphans in this instance */
+};
+
+const char backend_name[] = "epoll";
+
+static uint64_t
+token(int fd, uint32_t generation)
+{
+	return (uint64_t)generation << 32 | (uint32_t)fd;
+}
+
+static int
+control(int epfd, int operation, int fd, uint32_t events, uint64_t data)
+{
+	struct epoll_event event = {.events = events, .data = {.u64 = data}};
+
+	return epoll_ctl(epfd, operation, fd, &event) < 0 ? -errno : 0;
+}
+
+/* What the kernel is to be told of s. One that is disarmed is EPOLLONESHOT
+ * with nothing: epoll tells of a hang-up unasked, but then only once. */
+static uint32_t
+wanted(const struct source *s)
+{
+	uint32_t events;
+
+	if (!(s->flags & SOURCE_ARMED))
+		return EPOLLONESHOT;
+	events = s->interest & ALL_CONDITIONS & ~(EPOLLERR | EPOLLHUP);
+	if (source_is_oneshot(s))
+		events |= EPOLLONESHOT;
+	if (source_is_edge(s))
+		events |= EPOLLET;
+	return events;
+}
+
+static int
+wait_nanoseconds(struct backend *b, struct epoll_event *events, int capacity,
+    const struct timespec *timeout)
+{
+#if HAVE_EPOLL_PWAIT2
+	struct kernel_timespec t;
+
+	if (timeout != NULL) {
+		t.tv_sec = timeout->tv_sec;
+		t.tv_nsec = timeout->tv_nsec;
+	}
+	return (int)syscall(SYS_epoll_pwait2, b->epfd, events, capacity,
+	    timeout != NULL ? &t : NULL, NULL, KERNEL_SIGSET_BYTES);
+#else
+	(void)b;
+	(void)events;
+	(void)capacity;
+	(void)timeout;
+	errno = ENOSYS;
+	return -1;
+#endif
+}
+
+static int
+wait_milliseconds(struct backend *b, struct epoll_event *events, int capacity,
+    const struct timespec *timeout)
+{
+	return (int)syscall(SYS_epoll_pwait, b->epfd, events, capacity,
+	    timeout != NULL ? clock_milliseconds(timeout) : -1, NULL,
+	    KERNEL_SIGSET_BYTES);
+}
+
+/* What the kernel says where epoll_pwait2() is not to be had: one older than
+ * 5.11, or a filter of system calls. */
+static bool
+is_missing(int error)
+{
+	return error == ENOSYS || error == EPERM || error == EACCES ||
+	    error == ENOTSUP;
+}
+
+static int
+wait_events(struct backend *b, struct epoll_event *events, int capacity,
+    const struct timespec *timeout)
+{
+	if (atomic_load_explicit(&b->nanoseconds, memory_order_relaxed)) {
+		int n = wait_nanoseconds(b, events, capacity, timeout);
+
+		if (likely(n >= 0))
+			return n;
+		if (!is_missing(errno))
+			return -errno;
+		atomic_store(&b->nanoseconds, false);
+	}
+	int n = wait_milliseconds(b, events, capacity, timeout);
+
+	return n >= 0 ? n : -errno;
+}
+
+/* An instance that only the wake-up is registered in, or a negative errno. */
+static int
+new_instance(const struct backend *b)
+{
+	int epfd = epoll_create1(EPOLL_CLOEXEC);
+	int error;
+
+	if (epfd < 0)
+		return -errno;
+	error = control(epfd, EPOLL_CTL_ADD, b->wake.read_fd,
+	    EPOLLIN | EPOLLET, WAKE_TOKEN);
+	if (error != 0) {
+		close(epfd);
+		return error;
+	}
+	return epfd;
+}
+
+int
+backend_open(struct backend **out, struct registry *r)
+{
+	static const struct timespec zero;
+	struct backend *b = calloc(1, sizeof *b);
+	struct epoll_event event;
+	int error;
+
+	if (b == NULL)
+		return -ENOMEM;
+	b->registry = r;
+	b->outer = -1;
+	b->hangup = -1;
+	error = wakeup_open(&b->wake);
+	if (error != 0)
+		goto free_backend;
+	b->epfd = new_instance(b);
+	if (b->epfd < 0) {
+		error = b->epfd;
+		goto close_wakeup;
+	}
+	/* polling_supports() is to know before the first wait. */
+	atomic_store(&b->nanoseconds, true);
+	(void)wait_events(b, &event, 1, &zero);
+	*out = b;
+	return 0;
+
+close_wakeup:
+	wakeup_close(&b->wake);
+free_backend:
+	free(b);
+	return error;
+}
+
+void
+backend_close(struct backend *b, bool inherited)
+{
+	/* Closing the child's copies does not touch the parent's instance;
+	 * removing anything from it would. */
+	(void)inherited;
+	if (b->outer >= 0)
+		close(b->outer);
+	if (b->hangup >= 0)
+		close(b->hangup);
+	close(b->epfd);
+	wakeup_close(&b->wake);
+	free(b);
+}
+
+uint32_t
+backend_features(const struct backend *b)
+{
+	uint32_t features = 1u << POLLING_FEATURE_LEVEL |
+	    1u << POLLING_FEATURE_EDGE | 1u << POLLING_FEATURE_PRI |
+	    1u << POLLING_FEATURE_RDHUP | 1u << POLLING_FEATURE_FD |
+	    1u << POLLING_FEATURE_FILE;
+
+	if (atomic_load_explicit(&b->nanoseconds, memory_order_relaxed))
+		features |= 1u << POLLING_FEATURE_NANOSECOND;
+	return features;
+}
+
+int
+backend_add(struct backend *b, int fd, struct source *s)
+{
+	uint32_t events = wanted(s);
+	uint64_t data = token(fd, s->generation);
+	int error = control(b->epfd, EPOLL_CTL_ADD, fd, events, data);
+
+	/* An orphan came back: its duplicate was put at the old number. */
+	if (error == -EEXIST)
+		error = control(b->epfd, EPOLL_CTL_MOD, fd, events, data);
+	/* A regular file, a directory, /dev/null. */
+	if (error == -EPERM)
+		return BACKEND_NEVER_BLOCKS;
+	if (error == 0)
+		s->kernel = events;
+	return error;
+}
+
+bool
+backend_knows(struct backend *b, int fd, struct source *s)
+{
+	/* Adding it once more changes nothing if it is there. */
+	int error = control(
+	    b->epfd, EPOLL_CTL_ADD, fd, EPOLLONESHOT, WAKE_TOKEN);
+
+	(void)s;
+	if (error == -EEXIST)
+		return true;
+	if (error == 0)
+		(void)control(b->epfd, EPOLL_CTL_DEL, fd, 0, WAKE_TOKEN);
+	b->orphans = true;
+	return false;
+}
+
+/* Tells the kernel of one changed source. */
+static void
+apply_one(struct backend *b, int fd, struct source *s)
+{
+	uint32_t events = wanted(s);
+	bool armed = s->flags & SOURCE_ARMED;
+
+	/* An edge reports anew what is ready when it is armed again. */
+	if (events == s->kernel && !(armed && source_is_edge(s)))
+		return;
+	/* Disarmed by its last report, or about to be by its next one, which
+	 * the core will drop. */
+	if (!armed && (s->kernel == 0 || (s->kernel & EPOLLONESHOT)))
+		return;
+	if (control(b->epfd, EPOLL_CTL_MOD, fd, events,
+		token(fd, s->generation)) == 0) {
+		s->kernel = events;
+		return;
+	}
+	/* EBADF, ENOENT or EPERM: closed, and the number may be in use for
+	 * something else. */
+	b->orphans = true;
+	registry_remove(b->registry, fd);
+}
+
+void
+backend_apply(struct backend *b)
+{
+	struct source *s;
+	int fd;
+
+	while ((s = registry_pop_changed(b->registry, &fd)) != NULL)
+		apply_one(b, fd, s);
+}
+
+void
+backend_remove(struct backend *b, int fd, struct source *s)
+{
+	(void)s;
+	if (control(b->epfd, EPOLL_CTL_DEL, fd, 0, WAKE_TOKEN) != 0)
+		b->orphans = true;
+}
+
+/* Registers in epfd, a new instance, what the old one watches. The tokens are
+ * those of the next generation, so that reports of the old instance which are
+ * on their way are stale once generations are raised. */
+static int
+copy_sources(struct backend *b, int epfd)
+{
+	struct registry *r = b->registry;
+	int fd = NO_FD;
+
+	while ((fd = registry_next(r, fd)) != NO_FD) {
+		struct source *s = registry_find(r, fd);
+		int error;
+
+		if (s->flags & SOURCE_FILE)
+			continue;
+		if (!backend_knows(b, fd, s)) {
+			registry_remove(r, fd);
+			continue;
+		}
+		error = control(epfd, EPOLL_CTL_ADD, fd, wanted(s),
+		    token(fd, s->generation + 1));
+		if (error != 0)
+			return error;
+	}
+	return 0;
+}
+
+static void
+raise_generations(struct registry *r)
+{
+	int fd = NO_FD;
+
+	while ((fd = registry_next(r, fd)) != NO_FD) {
+		struct source *s = registry_find(r, fd);
+
+		if (s->flags & SOURCE_FILE)
+			continue;
+		s->generation++;
+		s->kernel = wanted(s);
+	}
+}
+
+/* A descriptor that reports a hang-up for as long as it is open. */
+static int
+open_hangup(struct backend *b)
+{
+	int fds[2];
+
+	if (b->hangup >= 0)
+		return 0;
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	close(fds[1]);
+	b->hangup = fds[0];
+	return 0;
+}
+
+/*
+ * Replaces the instance. Threads that wait in the old one keep it alive: it
+ * wakes them all, through a source that is level-triggered and always ready.
+ * On failure the old one stays and the next stale report tries again.
+ */
+static void
+replace_instance(struct backend *b)
+{
+	int old, epfd;
+
+	if (open_hangup(b) != 0)
+		return;
+	old = fcntl(b->epfd, F_DUPFD_CLOEXEC, 0);
+	if (old < 0)
+		return;
+	epfd = new_instance(b);
+	if (epfd < 0)
+		goto close_old;
+	if (copy_sources(b, epfd) != 0 ||
+	    dup3(epfd, b->epfd, O_CLOEXEC) < 0)
+		goto close_new;
+	raise_generations(b->registry);
+	b->orphans = false;
+	b->stale = 0;
+	if (b->outer >= 0)
+		/* The old one leaves by itself with its last descriptor; the
+		 * number is the same, so nothing can be missing but memory,
+		 * which the kernel gives to a request this small. */
+		(void)control(
+		    b->outer, EPOLL_CTL_ADD, b->epfd, EPOLLIN, WAKE_TOKEN);
+	(void)control(old, EPOLL_CTL_ADD, b->hangup, EPOLLIN, WAKE_TOKEN);
+
+close_new:
+	close(epfd);
+close_old:
+	close(old);
+}
+
+void
+backend_stale(struct backend *b)
+{
+	if (b->orphans && ++b->stale > STALE_MAX)
+		replace_instance(b);
+}
+
+int
+backend_wait(struct backend *b, struct ready *out, int capacity,
+    const struct timespec *timeout)
+{
+	struct epoll_event events[READY_MAX];
+	int n = wait_events(b, events, capacity, timeout);
+	int count = 0;
+
+	for (int i = 0; i < n; i++) {
+		uint64_t data = events[i].data.u64;
+
+		if (unlikely(data == WAKE_TOKEN)) {
+			if (!wakeup_needs_no_drain(&b->wake))
+				wakeup_drain(&b->wake);
+			continue;
+		}
+		out[count].fd = (int)(uint32_t)data;
+		out[count].generation = (uint32_t)(data >> 32);
+		out[count].conditions = events[i].events & ALL_CONDITIONS;
+		count++;
+	}
+	return n < 0 ? n : count;
+}
+
+int
+backend_wake(struct backend *b)
+{
+	return wakeup_signal(&b->wake);
+}
+
+int
+backend_fd(struct backend *b)
+{
+	int fd, error;
+
+	if (b->outer >= 0)
+		return b->outer;
+	fd = epoll_create1(EPOLL_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	error = control(fd, EPOLL_CTL_ADD, b->epfd, EPOLLIN, WAKE_TOKEN);
+	if (error != 0) {
+		close(fd);
+		return error;
+	}
+	b->outer = fd;
+	return fd;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * file.h - descriptors that never block: files, directories, /dev/null.
+ *
+ * Some kernels refuse to watch them. They are always ready, so the core
+ * reports them by itself: armed ones stand in a queue, a wait takes them from
+ * its head, and a level-triggered one goes back to its end. The records of
+ * the sources hold the links; the poller's lock guards all.
+ */
+#ifndef LIBPOLLING_FILE_H
+#define LIBPOLLING_FILE_H
+
+#include "namespace.h"
+#include "registry.h"
+
+struct file_queue {
+	int32_t head;   /* the next to report, NO_FD if there is none */
+	int32_t tail;   /* the last */
+	unsigned count; /* armed files in the queue */
+};
+
+/* A number that tells the open file behind fd from most others. Returns 0 or
+ * a negative errno, -EBADF if nothing is open there. */
+int file_identity(int fd, uint32_t *identity);
+
+/* Marks s as a file and queues it if it is armed. Returns 0 or a negative
+ * errno. */
+int file_add(struct file_queue *q, struct registry *r, int fd,
+    struct source *s);
+
+/* Queues s anew after its interest or mode has changed. */
+void file_modify(struct file_queue *q, struct registry *r, int fd,
+    struct source *s);
+
+/* Takes s from the queue if it is there. */
+void file_remove(struct file_queue *q, struct registry *r, int fd,
+    struct source *s);
+
+/* Whether fd is still the file that was added. */
+bool file_known(int fd, const struct source *s);
+
+/* Stores at most max events in out, looking at no more than *budget files,
+ * which it counts down: q->count at the start of a wait keeps each file to
+ * one event. Drops files that were closed. Returns the number of events. */
+int file_collect(struct file_queue *q, struct registry *r,
+    struct polling_event *out, int max, unsigned *budget);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fork.c - the list of pollers, and what fork() does to them.
+ *
+ * Without pthread_atfork() the stamp is the process id, and the child's copy
+ * is whole only if no other thread was inside the library.
+ */
+#if HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include "fork.h"
+
+static struct lock list_lock = {PTHREAD_MUTEX_INITIALIZER};
+static struct fork_entry *first, *last;
+
+#if HAVE_PTHREAD_ATFORK
+/* Forks between this process and the first one that loaded the library. */
+static atomic_uint generation;
+
+static int atfork_error; /* a negative errno if there are no handlers */
+
+static void
+before_fork(void)
+{
+	lock_acquire(&list_lock);
+	for (struct fork_entry *e = first; e != NULL; e = e->next)
+		lock_acquire(e->lock);
+}
+
+static void
+after_fork(void)
+{
+	for (struct fork_entry *e = last; e != NULL; e = e->previous)
+		lock_release(e->lock);
+	lock_release(&list_lock);
+}
+
+static void
+after_fork_in_child(void)
+{
+	atomic_fetch_add_explicit(&generation, 1, memory_order_relaxed);
+	after_fork();
+}
+
+static void
+install(void)
+{
+	atfork_error =
+	    -pthread_atfork(before_fork, after_fork, after_fork_in_child);
+}
+
+static int
+watch_forks(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	int error = -pthread_once(&once, install);
+
+	return error != 0 ? error : atfork_error;
+}
+
+unsigned
+fork_stamp(void)
+{
+	return atomic_load_explicit(&generation, memory_order_relaxed);
+}
+#else
+static int
+watch_forks(void)
+{
+	return 0;
+}
+
+unsigned
+fork_stamp(void)
+{
+	return (unsigned)getpid();
+}
+#endif
+
+int
+fork_enrol(struct fork_entry *e, struct lock *lock)
+{
+	int error = watch_forks();
+
+	if (error != 0)
+		return error;
+	e->lock = lock;
+	e->next = NULL;
+	lock_acquire(&list_lock);
+	e->previous = last;
+	if (last != NULL)
+		last->next = e;
+	else
+		first = e;
+	last = e;
+	lock_release(&list_lock);
+	return 0;
+}
+
+void
+fork_resign(struct fork_entry *e)
+{
+	lock_acquire(&list_lock);
+	if (e->next != NULL)
+		e->next->previous = e->previous;
+	else
+		last = e->previous;
+	if (e->previous != NULL)
+		e->previous->next = e->next;
+	else
+		first = e->next;
+	lock_release(&list_lock);
+}

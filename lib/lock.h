@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lock.h - the one kind of lock that the library uses.
+ *
+ * Locks are held for short, never while blocked and never while calling the
+ * user. The order is: the list of pollers (fork.c), a poller, its backend.
+ */
+#ifndef LIBPOLLING_LOCK_H
+#define LIBPOLLING_LOCK_H
+
+#include <pthread.h>
+
+struct lock {
+	pthread_mutex_t mutex;
+};
+
+/* Returns 0 or a negative errno. */
+static inline int
+lock_init(struct lock *l)
+{
+	return -pthread_mutex_init(&l->mutex, NULL);
+}
+
+static inline void
+lock_destroy(struct lock *l)
+{
+	/* It fails only for a lock in use, which a child of fork may have
+	 * inherited: there is nothing to release then. */
+	(void)pthread_mutex_destroy(&l->mutex);
+}
+
+static inline void
+lock_acquire(struct lock *l)
+{
+	/* A plain mutex that is initialised and not ours cannot fail. */
+	(void)pthread_mutex_lock(&l->mutex);
+}
+
+static inline void
+lock_release(struct lock *l)
+{
+	(void)pthread_mutex_unlock(&l->mutex);
+}
+
+#endif

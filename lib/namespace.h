@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * namespace.h - keeps internal names out of other people's programs.
+ *
+ * A shared library hides what its map does not list. A static one cannot: its
+ * internal functions are global symbols of the final program. Each gets a
+ * prefix here that no program uses, so that the sources can call them by
+ * their short names.
+ */
+#ifndef LIBPOLLING_NAMESPACE_H
+#define LIBPOLLING_NAMESPACE_H
+
+#define backend_add      polling_priv_backend_add
+#define backend_apply    polling_priv_backend_apply
+#define backend_close    polling_priv_backend_close
+#define backend_fd       polling_priv_backend_fd
+#define backend_features polling_priv_backend_features
+#define backend_knows    polling_priv_backend_knows
+#define backend_name     polling_priv_backend_name
+#define backend_open     polling_priv_backend_open
+#define backend_remove   polling_priv_backend_remove
+#define backend_stale    polling_priv_backend_stale
+#define backend_wait     polling_priv_backend_wait
+#define backend_wake     polling_priv_backend_wake
+
+#define clock_deadline     polling_priv_clock_deadline
+#define clock_left         polling_priv_clock_left
+#define clock_milliseconds polling_priv_clock_milliseconds
+
+#define file_add      polling_priv_file_add
+#define file_collect  polling_priv_file_collect
+#define file_identity polling_priv_file_identity
+#define file_known    polling_priv_file_known
+#define file_modify   polling_priv_file_modify
+#define file_remove   polling_priv_file_remove
+
+#define fork_enrol  polling_priv_fork_enrol
+#define fork_resign polling_priv_fork_resign
+#define fork_stamp  polling_priv_fork_stamp
+
+#define post_clear polling_priv_post_clear
+#define post_push  polling_priv_post_push
+#define post_take  polling_priv_post_take
+
+#define registry_change       polling_priv_registry_change
+#define registry_clear        polling_priv_registry_clear
+#define registry_free         polling_priv_registry_free
+#define registry_insert       polling_priv_registry_insert
+#define registry_next         polling_priv_registry_next
+#define registry_pop_changed  polling_priv_registry_pop_changed
+#define registry_remove       polling_priv_registry_remove
+#define registry_unchange     polling_priv_registry_unchange
+
+#define wakeup_close  polling_priv_wakeup_close
+#define wakeup_drain  polling_priv_wakeup_drain
+#define wakeup_open   polling_priv_wakeup_open
+#define wakeup_signal polling_priv_wakeup_signal
+
+#endif

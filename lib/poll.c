@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * poll.c - the backend for systems that have nothing better than poll().
+ *
+ * poll() takes an array of descriptors and writes its answers into it, so one
+ * thread at a time, the leader, may be inside with the array; nothing may
+ * touch it meanwhile. The others follow: they sleep on a second descriptor,
+ * the baton, which the leader makes readable when it comes out. A change that
+ * meets a leader inside stays on the registry's list, and the leader is woken
+ * to apply it. A look without blocking does not wait for the leader: it polls
+ * copies, some descriptors at a time.
+ *
+ * Beside the array of struct pollfd stands one of entries: what the look and
+ * the others may read while a leader is inside. Position 0 is the wake-up.
+ * A source that is silent has its descriptor complemented, which makes it
+ * negative, so that poll() passes over it.
+ */
+#if HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend.h"
+#include "clock.h"
+#include "file.h"
+#include "lock.h"
+#include "wakeup.h"
+
+/* Linux and FreeBSD tell of it; elsewhere POLLING_FEATURE_RDHUP is 0. */
+#ifndef POLLRDHUP
+#define POLLRDHUP 0
+#endif
+
+#define FIRST_CAPACITY 16
+
+/* Descriptors that one look without blocking asks about at a time. */
+#define LOOK_CHUNK 64
+
+/* What stands at one position of the array. */
+struct entry {
+	int fd;              /* the descriptor, complemented while silent */
+	uint32_t generation; /* the source's; 0 if it was removed */
+	uint32_t identity;   /* of the file that was added */
+	short events;        /* POLLIN and so on */
+	bool oneshot;        /* silent after its next report */
+};
+
+struct table {
+	struct pollfd *fds;    /* entries, as poll() wants them; the leader's
+	                        * alone while it is inside */
+	struct entry *entries; /* NULL with fds until allocated */
+	size_t capacity;       /* of both */
+};
+
+struct backend {
+	struct lock lock;          /* guards all but the descriptors */
+	struct table table;
+	struct table spare;        /* larger, for when the leader is out */
+	size_t count;              /* positions in use, the wake-up's too */
+	size_t wanted;             /* positions that all sources need */
+	size_t next;               /* where the next collection begins */
+	unsigned followers;        /* threads that wait for the baton */
+	bool busy;                 /* a leader is inside */
+	bool silenced;             /* entries were silenced meanwhile, and fds
+	                            * must follow */
+	struct wakeup wake;        /* for the leader */
+	struct wakeup baton;       /* for the followers */
+	struct registry *registry; /* the poller's */
+};
+
+const char backend_name[] = "poll";
+
+static short
+to_poll(uint32_t interest)
+{
+	int events = 0;
+
+	if (interest & POLLING_IN)
+		events |= POLLIN;
+	if (interest & POLLING_OUT)
+		events |= POLLOUT;
+	if (interest & POLLING_PRI)
+		events |= POLLPRI;
+	if (interest & POLLING_RDHUP)
+		events |= POLLRDHUP;
+	return (short)events;
+}
+
+static uint32_t
+from_poll(short revents)
+{
+	uint32_t conditions = 0;
+
+	if (revents & POLLNVAL)
+		return CONDITION_CLOSED;
+	if (revents & POLLIN)
+		conditions |= POLLING_IN;
+	if (revents & POLLOUT)
+		conditions |= POLLING_OUT;
+	if (revents & POLLPRI)
+		conditions |= POLLING_PRI;
+	if (revents & POLLRDHUP)
+		conditions |= POLLING_RDHUP;
+	if (revents & POLLHUP)
+		conditions |= POLLING_HUP;
+	if (revents & POLLERR)
+		conditions |= POLLING_ERR;
+	return conditions;
+}
+
+/* poll() with the precision and the behaviour of a system call: a thread that
+ * is cancelled inside would leave the others without a leader. */
+static int
+poll_until(struct pollfd *fds, size_t count, const struct timespec *timeout)
+{
+	int n;
+#if HAVE_PTHREAD_SETCANCELSTATE
+	int state;
+
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+#endif
+#if HAVE_PPOLL
+	n = ppoll(fds, (nfds_t)count, timeout, NULL);
+#else
+	n = poll(fds, (nfds_t)count,
+	    timeout != NULL ? clock_milliseconds(timeout) : -1);
+#endif
+	if (n < 0)
+		n = -errno;
+#if HAVE_PTHREAD_SETCANCELSTATE
+	(void)pthread_setcancelstate(state, NULL);
+#endif
+	return n;
+}
+
+static void
+free_table(struct table *t)
+{
+	free(t->fds);
+	free(t->entries);
+	memset(t, 0, sizeof *t);
+}
+
+static int
+allocate_table(struct table *t, size_t capacity)
+{
+	if (capacity > SIZE_MAX / sizeof *t->entries)
+		return -ENOMEM;
+	t->fds = malloc(capacity * sizeof *t->fds);
+	t->entries = malloc(capacity * sizeof *t->entries);
+	t->capacity = capacity;
+	if (t->fds != NULL && t->entries != NULL)
+		return 0;
+	free_table(t);
+	return -ENOMEM;
+}
+
+/* Moves to the spare table if there is one. The leader is out. */
+static void
+use_spare(struct backend *b)
+{
+	if (b->spare.fds == NULL)
+		return;
+	memcpy(b->spare.fds, b->table.fds, b->count * sizeof *b->table.fds);
+	memcpy(b->spare.entries, b->table.entries,
+	    b->count * sizeof *b->table.entries);
+	free_table(&b->table);
+	b->table = b->spare;
+	memset(&b->spare, 0, sizeof b->spare);
+}
+
+/* Makes sure that there is room for one source more than there are, in the
+ * table or in a spare one. */
+static int
+reserve(struct backend *b)
+{
+	struct table larger;
+	size_t capacity = b->spare.fds != NULL ? b->spare.capacity
+					       : b->table.capacity;
+	int error;
+
+	/* Removed sources keep their positions while a leader is inside. */
+	if (b->wanted + 1 <= capacity && b->count + 1 <= capacity)
+		return 0;
+	error = allocate_table(&larger, capacity + capacity / 2);
+	if (error != 0)
+		return error;
+	free_table(&b->spare);
+	b->spare = larger;
+	if (!b->busy)
+		use_spare(b);
+	return 0;
+}
+
+/* Copies an entry to where poll() sees it. The leader is out. */
+static void
+show(struct backend *b, size_t i)
+{
+	b->table.fds[i].fd = b->table.entries[i].fd;
+	b->table.fds[i].events = b->table.entries[i].events;
+	b->table.fds[i].revents = 0;
+}
+
+int
+backend_open(struct backend **out, struct registry *r)
+{
+	struct backend *b = calloc(1, sizeof *b);
+	int error;
+
+	if (b == NULL)
+		return -ENOMEM;
+	b->registry = r;
+	error = allocate_table(&b->table, FIRST_CAPACITY);
+	if (error != 0)
+		goto free_backend;
+	error = lock_init(&b->lock);
+	if (error != 0)
+		goto free_table;
+	error = wakeup_open(&b->wake);
+	if (error != 0)
+		goto destroy_lock;
+	error = wakeup_open(&b->baton);
+	if (error != 0)
+		goto close_wake;
+	b->table.entries[0] = (struct entry){
+	    .fd = b->wake.read_fd, .generation = 0, .events = POLLIN};
+	show(b, 0);
+	b->count = 1;
+	b->wanted = 1;
+	b->next = 1;
+	*out = b;
+	return 0;
+
+close_wake:
+	wakeup_close(&b->wake);
+destroy_lock:
+	lock_destroy(&b->lock);
+free_table:
+	free_table(&b->table);
+free_backend:
+	free(b);
+	return error;
+}
+
+void
+backend_close(struct backend *b, bool inherited)
+{
+	/* The child's copies are its own: there is no kernel object. */
+	(void)inherited;
+	wakeup_close(&b->baton);
+	wakeup_close(&b->wake);
+	lock_destroy(&b->lock);
+	free_table(&b->spare);
+	free_table(&b->table);
+	free(b);
+}
+
+uint32_t
+backend_features(const struct backend *b)
+{
+	uint32_t features = 1u << POLLING_FEATURE_LEVEL |
+	    1u << POLLING_FEATURE_PRI | 1u << POLLING_FEATURE_FILE;
+
+	(void)b;
+	if (POLLRDHUP != 0)
+		features |= 1u << POLLING_FEATURE_RDHUP;
+#if HAVE_PPOLL
+	features |= 1u << POLLING_FEATURE_NANOSECOND;
+#endif
+	return features;
+}
+
+/* Writes what s asks for now to its position. The leader is out. */
+static void
+tell(struct backend *b, int fd, struct source *s)
+{
+	struct entry *e = &b->table.entries[s->slot];
+
+	e->fd = s->flags & SOURCE_ARMED ? fd : ~fd;
+	e->events = to_poll(s->interest);
+	e->oneshot = source_is_oneshot(s);
+	s->kernel = e->oneshot ? KERNEL_ONESHOT : 0;
+	show(b, s->slot);
+}
+
+/* Gives s, whose slot is the identity of its file so far, the last position.
+ * The leader is out. */
+static void
+place(struct backend *b, int fd, struct source *s)
+{
+	size_t i;
+
+	use_spare(b);
+	i = b->count++;
+	b->table.entries[i].generation = s->generation;
+	b->table.entries[i].identity = s->slot;
+	s->slot = (uint32_t)i;
+	s->flags |= SOURCE_PLACED;
+	tell(b, fd, s);
+}
+
+/* Closes the hole at position i with the last entry. The leader is out. */
+static void
+fill_hole(struct backend *b, size_t i)
+{
+	size_t last = --b->count;
+	const struct entry *e = &b->table.entries[last];
+
+	if (i == last)
+		return;
+	b->table.entries[i] = *e;
+	b->table.fds[i] = b->table.fds[last];
+	if (e->generation != 0)
+		registry_find(b->registry, e->fd < 0 ? ~e->fd : e->fd)->slot =
+		    (uint32_t)i;
+}
+
+int
+backend_add(struct backend *b, int fd, struct source *s)
+{
+	int error = file_identity(fd, &s->slot);
+
+	if (error != 0)
+		return error;
+	lock_acquire(&b->lock);
+	error = reserve(b);
+	if (error == 0) {
+		b->wanted++;
+		if (b->busy)
+			registry_change(b->registry, fd, s);
+		else
+			place(b, fd, s);
+	}
+	lock_release(&b->lock);
+	return error;
+}
+
+bool
+backend_knows(struct backend *b, int fd, struct source *s)
+{
+	uint32_t known, identity;
+
+	lock_acquire(&b->lock);
+	known = s->flags & SOURCE_PLACED ? b->table.entries[s->slot].identity
+					 : s->slot;
+	lock_release(&b->lock);
+	if (file_identity(fd, &identity) == 0 && identity == known)
+		return true;
+	/* The core forgets it now, and with it the way to its position. */
+	backend_remove(b, fd, s);
+	return false;
+}
+
+/* Closes the holes that were left while a leader was inside. */
+static void
+sweep(struct backend *b)
+{
+	for (size_t i = 1; i < b->count;) {
+		if (b->table.entries[i].generation == 0)
+			fill_hole(b, i);
+		else
+			i++;
+	}
+	b->registry->sweep = false;
+}
+
+void
+backend_apply(struct backend *b)
+{
+	struct source *s;
+	int fd;
+
+	lock_acquire(&b->lock);
+	if (b->busy) {
+		/* It comes out, finds the changes and applies them. */
+		(void)wakeup_signal(&b->wake);
+		lock_release(&b->lock);
+		return;
+	}
+	if (b->registry->sweep)
+		sweep(b);
+	while ((s = registry_pop_changed(b->registry, &fd)) != NULL) {
+		if (s->flags & SOURCE_PLACED)
+			tell(b, fd, s);
+		else
+			place(b, fd, s);
+	}
+	lock_release(&b->lock);
+}
+
+void
+backend_remove(struct backend *b, int fd, struct source *s)
+{
+	(void)fd;
+	lock_acquire(&b->lock);
+	b->wanted--;
+	if (!(s->flags & SOURCE_PLACED)) {
+		/* On the list of changes, which passes over it. */
+	} else if (!b->busy) {
+		fill_hole(b, s->slot);
+	} else {
+		/* The leader is woken, since as long as it is inside, the
+		 * kernel keeps the file open for it. */
+		b->table.entries[s->slot].generation = 0;
+		b->registry->sweep = true;
+		(void)wakeup_signal(&b->wake);
+	}
+	s->flags &= (uint8_t)~SOURCE_PLACED;
+	lock_release(&b->lock);
+}
+
+void
+backend_stale(struct backend *b)
+{
+	/* Nothing outlives the array that is handed to the kernel. */
+	(void)b;
+}
+
+/* Makes one report of what poll() says about position i, if it is news. */
+static int
+report(struct backend *b, size_t i, short revents, struct ready *out)
+{
+	struct entry *e = &b->table.entries[i];
+
+	if (revents == 0 || e->fd < 0 || e->generation == 0)
+		return 0;
+	out->fd = e->fd;
+	out->generation = e->generation;
+	out->conditions = from_poll(revents);
+	if (e->oneshot || (revents & POLLNVAL)) {
+		e->fd = ~e->fd;
+		if (b->busy)
+			b->silenced = true;
+		else
+			b->table.fds[i].fd = e->fd;
+	}
+	return 1;
+}
+
+/* Reports what the leader came back with, going on where the collection
+ * before ended, so that a small capacity starves nobody. */
+static int
+collect(struct backend *b, struct ready *out, int capacity)
+{
+	int n = 0;
+	size_t i = b->next < b->count ? b->next : 1;
+
+	for (size_t seen = 1; seen < b->count && n < capacity; seen++) {
+		n += report(b, i, b->table.fds[i].revents, &out[n]);
+		if (++i >= b->count)
+			i = 1;
+	}
+	b->next = i;
+	return n;
+}
+
+/* Waits as the leader with the whole array. Called with the lock of the
+ * backend held, which it releases. */
+static int
+lead(struct backend *b, struct ready *out, int capacity,
+    const struct timespec *timeout)
+{
+	size_t count = b->count;
+	struct pollfd *fds = b->table.fds;
+	int n;
+
+	if (b->silenced)
+		for (size_t i = 1; i < count; i++)
+			show(b, i);
+	b->silenced = false;
+	b->busy = true;
+	if (b->followers > 0)
+		wakeup_drain(&b->baton);
+	lock_release(&b->lock);
+	n = poll_until(fds, count, timeout);
+	lock_acquire(&b->lock);
+	b->busy = false;
+	if (n > 0) {
+		if (fds[0].revents != 0)
+			wakeup_drain(&b->wake);
+		n = collect(b, out, capacity);
+	}
+	if (b->followers > 0)
+		(void)wakeup_signal(&b->baton);
+	lock_release(&b->lock);
+	return n;
+}
+
+/* Waits until the leader comes out. Called with the lock of the backend held,
+ * which it releases. */
+static int
+follow(struct backend *b, const struct timespec *timeout)
+{
+	struct pollfd baton = {.fd = b->baton.read_fd, .events = POLLIN};
+	int n;
+
+	b->followers++;
+	lock_release(&b->lock);
+	n = poll_until(&baton, 1, timeout);
+	lock_acquire(&b->lock);
+	b->followers--;
+	lock_release(&b->lock);
+	/* Whoever becomes the leader takes the baton, not whoever sees it:
+	 * a thread that goes home instead must leave it to the others. */
+	return n < 0 ? n : 0;
+}
+
+/* Looks without blocking while a leader is inside: at copies. Called with the
+ * lock of the backend held, which it releases. */
+static int
+look_beside(struct backend *b, struct ready *out, int capacity)
+{
+	struct pollfd copies[LOOK_CHUNK];
+	uint32_t generations[LOOK_CHUNK];
+	int n = 0;
+
+	for (size_t base = 1; base < b->count && n < capacity;) {
+		size_t chunk = b->count - base;
+		int ready;
+
+		if (chunk > LOOK_CHUNK)
+			chunk = LOOK_CHUNK;
+		for (size_t i = 0; i < chunk; i++) {
+			const struct entry *e = &b->table.entries[base + i];
+
+			copies[i].fd = e->generation != 0 ? e->fd : -1;
+			copies[i].events = e->events;
+			copies[i].revents = 0;
+			generations[i] = e->generation;
+		}
+		lock_release(&b->lock);
+		ready = poll(copies, (nfds_t)chunk, 0);
+		lock_acquire(&b->lock);
+		for (size_t i = 0; ready > 0 && i < chunk && n < capacity; i++)
+			/* It may have been moved or removed meanwhile. */
+			if (base + i < b->count &&
+			    b->table.entries[base + i].fd == copies[i].fd &&
+			    b->table.entries[base + i].generation ==
+				generations[i])
+				n += report(
+				    b, base + i, copies[i].revents, &out[n]);
+		base += chunk;
+	}
+	lock_release(&b->lock);
+	return n;
+}
+
+int
+backend_wait(struct backend *b, struct ready *out, int capacity,
+    const struct timespec *timeout)
+{
+	lock_acquire(&b->lock);
+	if (!b->busy)
+		return lead(b, out, capacity, timeout);
+	if (timeout != NULL && clock_is_zero(timeout))
+		return look_beside(b, out, capacity);
+	return follow(b, timeout);
+}
+
+int
+backend_wake(struct backend *b)
+{
+	return wakeup_signal(&b->wake);
+}
+
+int
+backend_fd(struct backend *b)
+{
+	(void)b;
+	return -ENOTSUP;
+}

@@ -1,0 +1,692 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * polling.c - the public functions: arguments, locking, errno, and the wait.
+ *
+ * The one hard idea is how a thread goes to sleep without missing anything.
+ * Whoever has something for a waiter - a notification, a post, a change -
+ * first stores it and then looks whether anybody sleeps, and wakes one if so.
+ * A waiter first counts itself among the sleepers and then looks whether
+ * anything is stored. All four accesses are sequentially consistent, so one
+ * of the two sees the other.
+ */
+#if HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "backend.h"
+#include "clock.h"
+#include "file.h"
+#include "fork.h"
+#include "lock.h"
+#include "polling.h"
+#include "post.h"
+
+#define STRING_(x) #x
+#define STRING(x)  STRING_(x)
+
+/* Who reports first in a wait, in turn: with room for one event, nobody
+ * starves. */
+enum turn { TURN_FILES, TURN_POSTS, TURN_KERNEL };
+
+struct polling {
+	struct lock lock;        /* guards all but the atomic members */
+	atomic_uint sleepers;    /* threads that block or are about to; one
+	                          * more for ever once the descriptor was
+	                          * handed out, since its reader is unseen */
+	atomic_bool notified;    /* a notification that no wait has met */
+	atomic_bool work;        /* something for prepare() to do */
+	unsigned flags;          /* as given to polling_create() */
+	atomic_uint stamp;       /* fork_stamp() of the process it belongs to */
+	bool exposed;            /* polling_get_fd() was called */
+	enum turn turn;          /* who has the first right to room */
+	struct backend *backend; /* never NULL */
+	struct registry registry;
+	struct file_queue files;
+	struct post_queue posts;
+	struct fork_entry entry;
+};
+
+static const struct timespec no_time;
+
+/* The public edge: a negative errno becomes errno and -1. */
+static int
+result(int r)
+{
+	if (r >= 0)
+		return r;
+	errno = -r;
+	return -1;
+}
+
+/* Copied by fork(): its kernel objects are the parent's. */
+static bool
+is_inherited(const struct polling *p)
+{
+	return atomic_load_explicit(&p->stamp, memory_order_relaxed) !=
+	    fork_stamp();
+}
+
+/* The checks that every call on a poller begins with. */
+static int
+check(const struct polling *p)
+{
+	if (unlikely(p == NULL))
+		return -EFAULT;
+	return unlikely(is_inherited(p)) ? -EBADF : 0;
+}
+
+static bool
+has_feature(const struct polling *p, unsigned feature)
+{
+	return (backend_features(p->backend) >> feature) & 1;
+}
+
+static int
+check_interest(const struct polling *p, uint32_t interest,
+    enum polling_mode mode)
+{
+	if (interest & ~INTEREST_BITS)
+		return -EINVAL;
+	switch (mode) {
+	case POLLING_ONESHOT:
+		return 0;
+	case POLLING_LEVEL:
+		return has_feature(p, POLLING_FEATURE_LEVEL) ? 0 : -ENOTSUP;
+	case POLLING_EDGE:
+	case POLLING_EDGE_ONESHOT:
+		return has_feature(p, POLLING_FEATURE_EDGE) ? 0 : -ENOTSUP;
+	}
+	return -EINVAL;
+}
+
+/* Nothing is there yet to be lost: for a new poller and a rebuilt one. */
+static void
+reset(struct polling *p)
+{
+	atomic_store(&p->sleepers, 0);
+	atomic_store(&p->notified, false);
+	atomic_store(&p->work, false);
+	p->exposed = false;
+	post_clear(&p->posts);
+}
+
+struct polling *
+polling_create(unsigned flags)
+{
+	struct polling *p;
+	int error;
+
+	if (flags & ~POLLING_INTERRUPTIBLE) {
+		errno = EINVAL;
+		return NULL;
+	}
+	p = calloc(1, sizeof *p);
+	if (p == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	p->flags = flags;
+	atomic_store(&p->stamp, fork_stamp());
+	p->files.head = p->files.tail = NO_FD;
+	registry_clear(&p->registry);
+	reset(p);
+	error = lock_init(&p->lock);
+	if (error != 0)
+		goto free_poller;
+	error = backend_open(&p->backend, &p->registry);
+	if (error != 0)
+		goto destroy_lock;
+	error = fork_enrol(&p->entry, &p->lock);
+	if (error != 0)
+		goto close_backend;
+	return p;
+
+close_backend:
+	backend_close(p->backend, false);
+destroy_lock:
+	lock_destroy(&p->lock);
+free_poller:
+	free(p);
+	errno = -error;
+	return NULL;
+}
+
+void
+polling_destroy(struct polling *p)
+{
+	if (p == NULL)
+		return;
+	fork_resign(&p->entry);
+	backend_close(p->backend, is_inherited(p));
+	registry_free(&p->registry);
+	post_clear(&p->posts);
+	lock_destroy(&p->lock);
+	free(p);
+}
+
+/* Whether prepare() would find something. Locked. */
+static bool
+has_work(const struct polling *p)
+{
+	return registry_pending(&p->registry) || p->files.count != 0 ||
+	    p->posts.count != 0;
+}
+
+/* After a change that a wait must see. Locked. */
+static void
+changed(struct polling *p)
+{
+	atomic_store(&p->work, has_work(p));
+	if (atomic_load(&p->sleepers) == 0)
+		return;
+	if (registry_pending(&p->registry)) {
+		backend_apply(p->backend);
+		atomic_store(&p->work, has_work(p));
+	}
+	/* A wake-up that fails has no one to be told: the descriptor was
+	 * made by the library, and a full one wakes as well. */
+	if (p->files.count != 0)
+		(void)backend_wake(p->backend);
+}
+
+/* Forgets a source of whatever kind. Locked. */
+static void
+forget(struct polling *p, int fd, struct source *s)
+{
+	if (s->flags & SOURCE_FILE)
+		file_remove(&p->files, &p->registry, fd, s);
+	registry_remove(&p->registry, fd);
+}
+
+/* Whether fd is still the descriptor that was added as s. Locked. */
+static bool
+still_open(struct polling *p, int fd, struct source *s)
+{
+	return s->flags & SOURCE_FILE ? file_known(fd, s)
+				      : backend_knows(p->backend, fd, s);
+}
+
+/* Tells the backend of a source whose record is filled in. Locked. */
+static int
+watch(struct polling *p, int fd, struct source *s)
+{
+	int r = backend_add(p->backend, fd, s);
+
+	if (r == BACKEND_NEVER_BLOCKS)
+		r = file_add(&p->files, &p->registry, fd, s);
+	return r;
+}
+
+static int
+add_locked(struct polling *p, int fd, uint32_t interest,
+    enum polling_mode mode, uintptr_t key)
+{
+	struct source *s = registry_find(&p->registry, fd);
+	int error;
+
+	if (s != NULL) {
+		if (still_open(p, fd, s))
+			return -EEXIST;
+		forget(p, fd, s);
+	}
+	s = registry_insert(&p->registry, fd);
+	if (s == NULL)
+		return -ENOMEM;
+	source_set(s, interest, mode, key);
+	error = watch(p, fd, s);
+	if (error != 0) {
+		registry_remove(&p->registry, fd);
+		return error;
+	}
+	changed(p);
+	return 0;
+}
+
+int
+polling_add(struct polling *p, polling_fd fd, uint32_t interest,
+    enum polling_mode mode, uintptr_t key)
+{
+	int r = check(p);
+
+	if (r == 0)
+		r = check_interest(p, interest, mode);
+	if (r == 0 && fd < 0)
+		r = -EBADF;
+	if (r != 0)
+		return result(r);
+	lock_acquire(&p->lock);
+	r = add_locked(p, fd, interest, mode, key);
+	lock_release(&p->lock);
+	return result(r);
+}
+
+int
+polling_modify(struct polling *p, polling_fd fd, uint32_t interest,
+    enum polling_mode mode, uintptr_t key)
+{
+	struct source *s;
+	int r = check(p);
+
+	if (r == 0)
+		r = check_interest(p, interest, mode);
+	if (r != 0)
+		return result(r);
+	lock_acquire(&p->lock);
+	s = registry_find(&p->registry, fd);
+	if (s == NULL) {
+		r = -ENOENT;
+	} else {
+		source_set(s, interest, mode, key);
+		if (s->flags & SOURCE_FILE)
+			file_modify(&p->files, &p->registry, fd, s);
+		else
+			registry_change(&p->registry, fd, s);
+		changed(p);
+	}
+	lock_release(&p->lock);
+	return result(r);
+}
+
+int
+polling_delete(struct polling *p, polling_fd fd)
+{
+	struct source *s;
+	int r = check(p);
+
+	if (r != 0)
+		return result(r);
+	lock_acquire(&p->lock);
+	s = registry_find(&p->registry, fd);
+	if (s == NULL) {
+		r = -ENOENT;
+	} else {
+		if (!(s->flags & SOURCE_FILE))
+			backend_remove(p->backend, fd, s);
+		forget(p, fd, s);
+		atomic_store(&p->work, has_work(p));
+	}
+	lock_release(&p->lock);
+	return result(r);
+}
+
+/*
+ * On epoll and poll a descriptor that is closed while a duplicate of it lives
+ * goes on reporting, and nothing in the report tells. Asking the kernel about
+ * every report would double the cost of a wait, so it is asked at the first
+ * report of a source, the second, the fourth and so on, and then every
+ * VERIFY_STEP_MAX reports. False if the source is gone. Locked.
+ */
+static bool
+verify(struct polling *p, int fd, struct source *s)
+{
+	s->verify_in = s->verify_step;
+	if (s->verify_step < VERIFY_STEP_MAX)
+		s->verify_step = (uint16_t)(s->verify_step * 2);
+	if (backend_knows(p->backend, fd, s))
+		return true;
+	forget(p, fd, s);
+	return false;
+}
+
+/* The event, if any, that one report of the backend makes. Locked. */
+static bool
+translate(struct polling *p, const struct ready *ready,
+    struct polling_event *event)
+{
+	struct source *s = registry_find(&p->registry, ready->fd);
+	uint32_t report;
+
+	if (unlikely(s == NULL || s->generation != ready->generation)) {
+		backend_stale(p->backend);
+		return false;
+	}
+	if (unlikely(ready->conditions & CONDITION_CLOSED)) {
+		backend_remove(p->backend, ready->fd, s);
+		forget(p, ready->fd, s);
+		return false;
+	}
+	report = source_report(s, ready->conditions);
+	if (s->kernel & KERNEL_ONESHOT) {
+		s->kernel = 0;
+		/* Reported for an interest that has changed since. */
+		if (unlikely(report == 0) && (s->flags & SOURCE_ARMED))
+			registry_change(&p->registry, ready->fd, s);
+	}
+	if (report == 0)
+		return false;
+	if (unlikely(--s->verify_in == 0) && !verify(p, ready->fd, s))
+		return false;
+	if (source_is_oneshot(s))
+		s->flags &= (uint8_t)~SOURCE_ARMED;
+	event->key = s->key;
+	event->events = report;
+	event->data = 0;
+	return true;
+}
+
+/* Posts and files, max events at most. Locked. */
+static int
+take_own(struct polling *p, struct polling_event *events, int max,
+    unsigned *file_budget)
+{
+	int half = (max + (p->turn == TURN_FILES)) / 2;
+	int n = file_collect(
+	    &p->files, &p->registry, events, half, file_budget);
+
+	n += post_take(&p->posts, events + n, max - n);
+	n += file_collect(
+	    &p->files, &p->registry, events + n, max - n, file_budget);
+	return n;
+}
+
+/* One wait's progress, shared by the steps below. */
+struct wait {
+	struct polling_event *events; /* the caller's */
+	int capacity;                 /* of events */
+	int count;                    /* events stored */
+	unsigned file_budget;         /* for file_collect() */
+	bool own;                     /* posts or files may be left to take */
+	bool ended;                   /* a notification ends this wait */
+};
+
+static void
+meet_notification(struct polling *p, struct wait *w)
+{
+	/* The load keeps the cache line shared while nobody notifies. */
+	if (atomic_load(&p->notified) && atomic_exchange(&p->notified, false))
+		w->ended = true;
+}
+
+/* Applies changes and takes the first share of what the core reports by
+ * itself: half of the room, the rest is for the kernel. */
+static void
+prepare(struct polling *p, struct wait *w)
+{
+	int share = w->capacity / 2;
+
+	lock_acquire(&p->lock);
+	if (registry_pending(&p->registry))
+		backend_apply(p->backend);
+	w->own = p->files.count != 0 || p->posts.count != 0;
+	if (w->own) {
+		w->file_budget = p->files.count;
+		p->turn = p->turn == TURN_KERNEL ? TURN_FILES : p->turn + 1;
+		if (p->turn != TURN_KERNEL)
+			share = (w->capacity + 1) / 2;
+		w->count = take_own(p, w->events, share, &w->file_budget);
+	}
+	atomic_store(&p->work, has_work(p));
+	lock_release(&p->lock);
+}
+
+/* Turns n reports into events, then fills what room is left. counted: the
+ * caller is one of the sleepers. */
+static void
+deliver(struct polling *p, struct wait *w, const struct ready *ready, int n,
+    bool counted)
+{
+	lock_acquire(&p->lock);
+	for (int i = 0; i < n; i++)
+		w->count +=
+		    translate(p, &ready[i], w->events + w->count);
+	if (unlikely(w->own)) {
+		w->count += take_own(p, w->events + w->count,
+		    w->capacity - w->count, &w->file_budget);
+		/* What is left is for another thread, if one sleeps. */
+		if ((p->posts.count != 0 || p->files.count != 0) &&
+		    atomic_load(&p->sleepers) > (counted ? 1u : 0u))
+			(void)backend_wake(p->backend);
+	}
+	if (unlikely(has_work(p) != atomic_load(&p->work)))
+		atomic_store(&p->work, has_work(p));
+	lock_release(&p->lock);
+}
+
+/* One look at everything, blocking for at most timeout where nothing is
+ * there. counted: the caller is one of the sleepers. Returns 0 or a negative
+ * errno if no event was stored. */
+static int
+look(struct polling *p, struct wait *w, const struct timespec *timeout,
+    bool counted)
+{
+	struct ready ready[READY_MAX];
+	int room, n = 0;
+
+	w->own = false;
+	meet_notification(p, w);
+	if (unlikely(atomic_load(&p->work)))
+		prepare(p, w);
+	if (w->ended || w->own)
+		timeout = &no_time;
+	room = w->capacity - w->count;
+	if (likely(room > 0))
+		n = backend_wait(p->backend, ready,
+		    room < READY_MAX ? room : READY_MAX, timeout);
+	if (n > 0 || w->own)
+		deliver(p, w, ready, n > 0 ? n : 0, counted);
+	meet_notification(p, w);
+	if (w->count > 0 || n >= 0)
+		return 0;
+	/* A handler ran. It is not to end the wait unless asked for; a
+	 * notification that it sent does that in any case. */
+	if (n == -EINTR &&
+	    (w->ended || !(p->flags & POLLING_INTERRUPTIBLE)))
+		return 0;
+	return n;
+}
+
+/* Waits without limit, or until deadline if that is not NULL. */
+static int
+block(struct polling *p, struct wait *w, const struct timespec *deadline)
+{
+	struct timespec left;
+	int error = 0;
+
+	atomic_fetch_add(&p->sleepers, 1);
+	while (w->count == 0 && !w->ended && error == 0) {
+		if (deadline != NULL && !clock_left(&left, deadline))
+			break;
+		error = look(p, w, deadline != NULL ? &left : NULL, true);
+	}
+	atomic_fetch_sub(&p->sleepers, 1);
+	return error;
+}
+
+static int
+check_wait(const struct polling *p, const struct polling_event *events,
+    int capacity, const struct timespec *time)
+{
+	int error = check(p);
+
+	if (error != 0)
+		return error;
+	if (capacity < 1 || (time != NULL && !clock_valid(time)))
+		return -EINVAL;
+	return events == NULL ? -EFAULT : 0;
+}
+
+/* Any finite wait looks first: an event that is there costs neither a timer
+ * nor the clock. */
+int
+polling_wait(struct polling *p, struct polling_event *events, int capacity,
+    const struct timespec *timeout)
+{
+	struct wait w = {.events = events, .capacity = capacity};
+	struct timespec deadline;
+	int error = check_wait(p, events, capacity, timeout);
+
+	if (unlikely(error != 0))
+		return result(error);
+	if (timeout != NULL) {
+		error = look(p, &w, &no_time, false);
+		if (w.count > 0 || w.ended || error != 0 ||
+		    clock_is_zero(timeout))
+			return result(error != 0 ? error : w.count);
+	}
+	if (timeout != NULL && clock_deadline(&deadline, timeout))
+		error = block(p, &w, &deadline);
+	else
+		error = block(p, &w, NULL);
+	return result(error != 0 ? error : w.count);
+}
+
+int
+polling_wait_until(struct polling *p, struct polling_event *events,
+    int capacity, const struct timespec *deadline)
+{
+	struct wait w = {.events = events, .capacity = capacity};
+	int error = check_wait(p, events, capacity, deadline);
+
+	if (unlikely(error != 0))
+		return result(error);
+	if (deadline != NULL)
+		error = look(p, &w, &no_time, false);
+	if (w.count == 0 && !w.ended && error == 0)
+		error = block(p, &w, deadline);
+	return result(error != 0 ? error : w.count);
+}
+
+int
+polling_notify(struct polling *p)
+{
+	int saved = errno;
+	int r = check(p);
+
+	if (r == 0 && !atomic_exchange(&p->notified, true) &&
+	    atomic_load(&p->sleepers) > 0)
+		r = backend_wake(p->backend);
+	if (r == 0)
+		errno = saved;
+	return result(r);
+}
+
+int
+polling_post(struct polling *p, const struct polling_event *event)
+{
+	int r = check(p);
+
+	if (r == 0 && event == NULL)
+		r = -EFAULT;
+	if (r != 0)
+		return result(r);
+	lock_acquire(&p->lock);
+	r = post_push(&p->posts, event);
+	if (r == 0)
+		atomic_store(&p->work, true);
+	lock_release(&p->lock);
+	/* It is queued: the next wait finds it, woken or not. */
+	if (r == 0 && atomic_load(&p->sleepers) > 0)
+		(void)backend_wake(p->backend);
+	return result(r);
+}
+
+int
+polling_get_fd(struct polling *p)
+{
+	int r = check(p);
+
+	if (r != 0)
+		return result(r);
+	lock_acquire(&p->lock);
+	r = backend_fd(p->backend);
+	if (r >= 0 && !p->exposed) {
+		p->exposed = true;
+		atomic_fetch_add(&p->sleepers, 1);
+		changed(p);
+		if (p->posts.count != 0 || atomic_load(&p->notified))
+			(void)backend_wake(p->backend);
+	}
+	lock_release(&p->lock);
+	return result(r);
+}
+
+int
+polling_supports(const struct polling *p, unsigned feature)
+{
+	return p != NULL && feature < 32 && has_feature(p, feature);
+}
+
+/* Tells a new backend of every source. One whose descriptor was closed, or
+ * is another file by now, is dropped. Locked. */
+static int
+watch_all(struct polling *p, struct backend *b)
+{
+	int next;
+
+	for (int fd = registry_next(&p->registry, NO_FD); fd != NO_FD;
+	    fd = next) {
+		struct source *s = registry_find(&p->registry, fd);
+		int r;
+
+		next = registry_next(&p->registry, fd);
+		if (s->flags & SOURCE_FILE) {
+			if (!file_known(fd, s))
+				forget(p, fd, s);
+			continue;
+		}
+		r = backend_add(b, fd, s);
+		if (r == -EBADF || r == BACKEND_NEVER_BLOCKS)
+			forget(p, fd, s);
+		else if (r != 0)
+			return r;
+	}
+	return 0;
+}
+
+static int
+reinit_locked(struct polling *p)
+{
+	struct backend *b;
+	int error, fd;
+
+	/* A sibling thread of the child may have done it by now. */
+	if (!is_inherited(p))
+		return 0;
+	error = backend_open(&b, &p->registry);
+	if (error != 0)
+		return error;
+	error = watch_all(p, b);
+	if (error != 0) {
+		backend_close(b, false);
+		return error;
+	}
+	/* The new backend was told all that is on the list. */
+	while (registry_pop_changed(&p->registry, &fd) != NULL)
+		continue;
+	backend_close(p->backend, true);
+	p->backend = b;
+	reset(p);
+	atomic_store(&p->work, has_work(p));
+	atomic_store(&p->stamp, fork_stamp());
+	return 0;
+}
+
+int
+polling_reinit(struct polling *p)
+{
+	int r;
+
+	if (p == NULL)
+		return result(-EFAULT);
+	lock_acquire(&p->lock);
+	r = reinit_locked(p);
+	lock_release(&p->lock);
+	return result(r);
+}
+
+const char *
+polling_backend(void)
+{
+	return backend_name;
+}
+
+const char *
+polling_version(void)
+{
+	return STRING(POLLING_VERSION_MAJOR) "." STRING(
+	    POLLING_VERSION_MINOR) "." STRING(POLLING_VERSION_PATCH);
+}

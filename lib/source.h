@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * source.h - the record of one source, and what a condition means for it.
+ *
+ * Here is the semantics that every backend shares: which conditions are
+ * reported, and which report disarms the source. A record is 32 bytes on
+ * 64-bit systems; a program with a million descriptors pays for each.
+ */
+#ifndef LIBPOLLING_SOURCE_H
+#define LIBPOLLING_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "polling.h"
+
+/* Bits of an interest that a caller may set. */
+#define INTEREST_BITS                                            \
+	(POLLING_IN | POLLING_OUT | POLLING_PRI | POLLING_RDHUP | \
+	    POLLING_HUP | POLLING_ERR)
+
+/* Conditions that are reported only where the interest asks for them. */
+#define ASKED_BITS (POLLING_IN | POLLING_OUT | POLLING_PRI | POLLING_RDHUP)
+
+/* struct source.flags */
+#define SOURCE_REGISTERED 0x01u /* the slot is in use */
+#define SOURCE_ARMED      0x02u /* an event may be reported */
+#define SOURCE_CHANGED    0x04u /* on the registry's list of changes */
+#define SOURCE_FILE       0x08u /* never blocks: file.c reports it */
+#define SOURCE_QUEUED     0x10u /* a SOURCE_FILE on the list of ready ones */
+#define SOURCE_PLACED     0x20u /* the backend's: slot is a position */
+
+/* A source's checks for a silent close grow this far apart, in events. */
+#define VERIFY_STEP_MAX 1024
+
+/* In struct source.kernel, set by the backend: the next report disarms the
+ * source in the kernel too. The core clears all of kernel when it meets it. */
+#define KERNEL_ONESHOT 0x40000000u
+
+/* The record of one source; the poller's lock guards it. */
+struct source {
+	uintptr_t key;        /* the caller's */
+	uint32_t generation;  /* counts registrations in this slot; never 0
+	                       * once used; makes late kernel events harmless */
+	int32_t next;         /* next descriptor on the list that it is on */
+	uint16_t interest;    /* INTEREST_BITS */
+	uint8_t mode;         /* enum polling_mode */
+	uint8_t flags;        /* SOURCE_ */
+	uint16_t verify_in;   /* events until backend_knows() is asked */
+	uint16_t verify_step; /* events between the checks after that one */
+	uint32_t kernel;      /* the backend's: what the kernel was told; 0 once
+	                       * a report has disarmed it there. For a
+	                       * SOURCE_FILE the identity of the file. */
+	uint32_t slot;        /* the backend's: a place in its own tables. For a
+	                       * SOURCE_QUEUED the descriptor queued before. */
+};
+
+static inline bool
+source_is_oneshot(const struct source *s)
+{
+	return s->mode == POLLING_ONESHOT || s->mode == POLLING_EDGE_ONESHOT;
+}
+
+static inline bool
+source_is_edge(const struct source *s)
+{
+	return s->mode == POLLING_EDGE || s->mode == POLLING_EDGE_ONESHOT;
+}
+
+/* Interest, mode and key as add and modify set them. Interest 0 disarms. */
+static inline void
+source_set(struct source *s, uint32_t interest, enum polling_mode mode,
+    uintptr_t key)
+{
+	s->key = key;
+	s->interest = (uint16_t)interest;
+	s->mode = (uint8_t)mode;
+	if (interest != 0)
+		s->flags |= SOURCE_ARMED;
+	else
+		s->flags &= (uint8_t)~SOURCE_ARMED;
+}
+
+/* What a caller is told when the kernel says conditions; 0 is nothing. */
+static inline uint32_t
+source_report(const struct source *s, uint32_t conditions)
+{
+	uint32_t report;
+
+	if (!(s->flags & SOURCE_ARMED))
+		return 0;
+	report = conditions & s->interest & ASKED_BITS;
+	if (conditions & (POLLING_HUP | POLLING_ERR)) {
+		/* A program that looks at IN and OUT only must meet the end
+		 * or the error in its read or its write. */
+		report |= conditions & (POLLING_HUP | POLLING_ERR);
+		report |= s->interest & (POLLING_IN | POLLING_OUT);
+	}
+	return report;
+}
+
+#endif

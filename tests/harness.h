@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What every test of the library shares: cases that fail when they leak a
+ * descriptor, skips that tell their reason, expectations that print events
+ * by name, and the making of sockets and pipes, which is the part that
+ * differs between systems.
+ *
+ * Include it first: it also switches on what the system's headers hide.
+ * Assertions belong on the main thread only.
+ */
+#ifndef TESTS_HARNESS_H
+#define TESTS_HARNESS_H
+
+#if HAVE_CONFIG_H
+#include "config.h"
+#endif
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* posix_openpt, RLIM_NLIMITS, pthread extras */
+#endif
+
+#include <check.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <polling.h>
+
+/* The suites; each lives in tests/test-<name>.c. */
+Suite *suite_registration(void);
+Suite *suite_modes(void);
+Suite *suite_conditions(void);
+Suite *suite_waiting(void);
+Suite *suite_notify(void);
+Suite *suite_threads(void);
+Suite *suite_lifetime(void);
+Suite *suite_files(void);
+
+/*
+ * Cases. Each START_TEST is a Check case of its own, under its function's
+ * name, so that it can be run alone. A case is added only if the command
+ * line selects it. The seconds are Check's time limit for it, which
+ * CK_TIMEOUT_MULTIPLIER stretches.
+ */
+#define CASE_SECONDS 60
+
+#define CASE(suite, function) CASE_LIMIT(suite, function, CASE_SECONDS)
+#define CASE_LIMIT(suite, function, seconds)                                \
+	do {                                                                \
+		TCase *case_ = harness_case((suite), #function, (seconds)); \
+		if (case_ != NULL)                                          \
+			tcase_add_test(case_, function);                    \
+	} while (0)
+/* Runs the test once for each _i in [first, end). */
+#define CASE_LOOP(suite, function, seconds, first, end)                       \
+	do {                                                                  \
+		TCase *case_ = harness_case((suite), #function, (seconds));   \
+		if (case_ != NULL)                                            \
+			tcase_add_loop_test(case_, function, (first), (end)); \
+	} while (0)
+
+/* For the macros above: NULL if the case is not to be run. */
+TCase *harness_case(Suite *suite, const char *name, int seconds);
+
+/*
+ * For main.c. A selection is "SUITE" or "SUITE/CASE"; with none, everything
+ * is selected. harness_unmatched() gives the first selection that named
+ * nothing.
+ */
+void harness_select(const char *const *selections, size_t count);
+Suite *harness_suite(const char *name, Suite *(*make)(void));
+const char *harness_unmatched(void);
+void harness_list(void);
+void harness_count_skips(void);
+unsigned harness_skips(void);
+
+/*
+ * Ends the case with the reason printed. It returns from the function it is
+ * used in, which must be the test itself, with nothing left open.
+ */
+#define SKIP(...)                          \
+	do {                               \
+		harness_skip(__VA_ARGS__); \
+		return;                    \
+	} while (0)
+#define SKIP_UNLESS(p, feature, reason)                  \
+	do {                                             \
+		if (!polling_supports((p), (feature))) { \
+			polling_destroy(p);              \
+			SKIP(reason);                    \
+		}                                        \
+	} while (0)
+#define SKIP_UNLESS_MODE(p, mode)                                     \
+	do {                                                          \
+		if (!mode_works((p), (mode))) {                       \
+			polling_destroy(p);                           \
+			SKIP("%s is not supported", mode_name(mode)); \
+		}                                                     \
+	} while (0)
+#if defined(__GNUC__)
+#define HARNESS_PRINTF(format, first) \
+	__attribute__((__format__(__printf__, format, first)))
+#else
+#define HARNESS_PRINTF(format, first)
+#endif
+/* Prints and counts; harness_note() prints only. */
+void harness_skip(const char *format, ...) HARNESS_PRINTF(1, 2);
+void harness_note(const char *format, ...) HARNESS_PRINTF(1, 2);
+
+/*
+ * Expectations. They fail the case with the place, the call and what came
+ * instead.
+ *
+ * expect_ok(call)            it returns 0
+ * expect_error(call, EINVAL) it returns -1 with this errno
+ * expect_events(p, timeout_ms, {key, events}, ...)
+ *                            ONE wait returns exactly these events, in any
+ *                            order, each with data 0. A timeout of 0 does not
+ *                            block; others are stretched on slow systems.
+ * expect_nothing(p)          a wait with zero timeout returns 0
+ * expect_nothing_for(p, ms)  a wait of this many milliseconds returns 0, and
+ *                            not early
+ */
+struct expected {
+	uintptr_t key;
+	uint32_t events;
+};
+
+#define HARNESS_HERE __FILE__, __LINE__
+
+#define expect_ok(call) \
+	harness_expect_ok(HARNESS_HERE, #call, (errno = 0, (call)))
+#define expect_error(call, code) \
+	harness_expect_error(    \
+	    HARNESS_HERE, #call, (errno = 0, (call)), (code), #code)
+#define expect_events(p, timeout_ms, ...)                      \
+	harness_expect_events(HARNESS_HERE, (p), (timeout_ms), \
+	    (const struct expected[]){__VA_ARGS__},            \
+	    sizeof((const struct expected[]){__VA_ARGS__}) /   \
+		sizeof(struct expected))
+#define expect_nothing(p) harness_expect_nothing(HARNESS_HERE, (p), 0)
+#define expect_nothing_for(p, ms) \
+	harness_expect_nothing(HARNESS_HERE, (p), (ms))
+
+void harness_expect_ok(
+    const char *file, int line, const char *call, int result);
+void harness_expect_error(const char *file, int line, const char *call,
+    int result, int code, const char *code_name);
+void harness_expect_events(const char *file, int line, struct polling *p,
+    int timeout_ms, const struct expected *expected, size_t count);
+void harness_expect_nothing(
+    const char *file, int line, struct polling *p, int timeout_ms);
+
+/*
+ * One wait that must return exactly one event, for cases that accept more
+ * than one answer and look at it themselves. A zero timeout does not block.
+ */
+#define wait_one(p, timeout_ms) \
+	harness_wait_one(HARNESS_HERE, (p), (timeout_ms))
+struct polling_event harness_wait_one(
+    const char *file, int line, struct polling *p, int timeout_ms);
+
+/* A wait in milliseconds, as is: below 0 without limit. */
+int wait_ms(struct polling *p, struct polling_event *events, int capacity,
+    int timeout_ms);
+
+/* "IN|HUP" and the like; one of a few static buffers. "0" for none. */
+const char *event_names(uint32_t events);
+
+/* The poller of a case; it must be destroyed by the case. */
+struct polling *make_poller(void);
+struct polling *make_poller_with(unsigned flags);
+
+/*
+ * Time, measured apart from the library. time_scale() is how much slower
+ * than usual the tests may be: CK_TIMEOUT_MULTIPLIER, at least 1.
+ */
+#define LONG_MS 20000 /* for events that have to come */
+int64_t now_ns(void);
+double time_scale(void);
+void sleep_ms(int ms);
+struct timespec ms_to_timespec(int64_t ms);
+/*
+ * Gives the system a moment to carry what was just sent to its receiver, for
+ * those where the loopback is not immediate.
+ */
+void settle(void);
+
+/* Fails unless at least min_ms and at most max_ms (stretched) have passed. */
+#define expect_elapsed(start_ns, min_ms, max_ms) \
+	harness_expect_elapsed(HARNESS_HERE, (start_ns), (min_ms), (max_ms))
+void harness_expect_elapsed(
+    const char *file, int line, int64_t start, int min_ms, int max_ms);
+
+/* Runs action(argument) on another thread after a delay. */
+struct delayed;
+struct delayed *run_after(int ms, void (*action)(void *), void *argument);
+void join_delayed(struct delayed *d);
+
+/*
+ * Descriptors. All are non-blocking, and closed by the case. Where something
+ * does not exist, the maker fails the case; ask have_*() before.
+ */
+#define NO_FD ((polling_fd)-1)
+
+void make_tcp_pair(polling_fd pair[2]);     /* loopback, TCP_NODELAY */
+void make_socketpair(polling_fd pair[2]);   /* AF_UNIX stream */
+void make_pipe(polling_fd pair[2]);         /* [0] reads, [1] writes */
+void make_udp_pair(polling_fd pair[2]);     /* connected to each other */
+polling_fd make_tcp_socket(void);           /* never connected */
+polling_fd make_udp_socket(uint16_t *port); /* bound to the loopback */
+polling_fd make_listener(uint16_t *port);   /* bound to the loopback */
+polling_fd accept_fd(polling_fd listener); /* the case fails if none is there */
+polling_fd duplicate_fd(polling_fd fd);
+/* A loopback port that refuses for as long as *holder stays open. */
+uint16_t refusing_port(polling_fd *holder);
+/* 0 if connected or on the way, else the error's number. */
+int connect_fd(polling_fd fd, uint16_t port);
+
+/*
+ * Kinds of pairs, for cases that run over all of them: what is written to
+ * [1] is read from [0], and back if the kind is two-way.
+ */
+enum { PAIR_TCP, PAIR_SOCKETPAIR, PAIR_PIPE, PAIR_KINDS };
+struct pair_kind {
+	const char *name;
+	void (*make)(polling_fd pair[2]);
+	bool two_way;
+};
+extern const struct pair_kind pair_kinds[PAIR_KINDS];
+
+#define MODES 4 /* the modes are 0 to 3 */
+/* False for the edge modes where the system has none. */
+bool mode_works(struct polling *p, enum polling_mode mode);
+const char *mode_name(enum polling_mode mode);
+
+void close_fd(polling_fd fd);
+void close_pair(polling_fd pair[2]);
+
+/* Moves exactly this many bytes; fails the case if they do not fit. */
+void put_bytes(polling_fd fd, size_t count);
+void get_bytes(polling_fd fd, size_t count);
+/* Writes until nothing more goes in, for good. Returns the bytes. */
+size_t fill_until_blocked(polling_fd fd);
+/* Reads until nothing is left or the end. Returns the bytes. */
+size_t drain(polling_fd fd);
+/* Reads this many bytes, waiting for those still on their way. */
+void drain_exactly(polling_fd fd, size_t count);
+/* Fails unless the next read is the end of file. */
+#define expect_eof(fd) harness_expect_eof(HARNESS_HERE, (fd))
+void harness_expect_eof(const char *file, int line, polling_fd fd);
+/* One raw read of up to count bytes: -1 with errno set on failure. */
+long read_fd(polling_fd fd, void *buffer, size_t count);
+long write_fd(polling_fd fd, const void *buffer, size_t count);
+
+void shut_writing(polling_fd fd);
+void shut_both(polling_fd fd);
+/* Closes fd in a way that sends a reset to its peer. */
+void reset_connection(polling_fd fd);
+void send_urgent(polling_fd fd);
+/* Takes the urgent byte. */
+void receive_urgent(polling_fd fd);
+int socket_error(polling_fd fd); /* SO_ERROR, which it clears */
+
+/* A number that is no open descriptor now. */
+polling_fd closed_number(void);
+/*
+ * Raises the soft limit on descriptors to at least this many, within the
+ * hard one. Returns 0, or -1 where the system does not allow it.
+ */
+int raise_fd_limit(unsigned count);
+/* How many descriptors this process has open; -1 if it cannot be told. */
+int count_fds(void);
+
+#endif /* TESTS_HARNESS_H */

@@ -1,0 +1,1057 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Registration: what create, add, modify, delete and destroy accept, refuse
+ * and leave behind. The numbers are those of the conformance catalogue,
+ * part A.
+ */
+#include "harness.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
+#if __GLIBC_PREREQ(2, 33)
+#include <malloc.h>
+#define HAVE_HEAP_FIGURES 1
+#endif
+#endif
+
+/* A sanitizer's allocator keeps what was freed and wants address space. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+    __has_feature(memory_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+#define ALL_INTEREST                                              \
+	(POLLING_IN | POLLING_OUT | POLLING_PRI | POLLING_RDHUP | \
+	    POLLING_HUP | POLLING_ERR)
+
+/* The heap's bytes in use; 0 where they cannot be told. */
+static size_t
+heap_in_use(void)
+{
+#if HAVE_HEAP_FIGURES
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+#else
+	return 0;
+#endif
+}
+
+/* The n-th number of /proc/self/statm in bytes; 0 where there is none. */
+static size_t
+process_size(int n)
+{
+	unsigned long pages[2] = {0, 0};
+	FILE *statm = fopen("/proc/self/statm", "re");
+
+	if (statm == NULL)
+		return 0;
+	if (fscanf(statm, "%lu %lu", &pages[0], &pages[1]) != 2)
+		pages[n] = 0;
+	(void)fclose(statm);
+	return pages[n] * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static size_t
+resident_size(void)
+{
+	return process_size(1);
+}
+
+#define MANY_POLLERS 10000
+
+/* With a descriptor, the poller dies with it watched and work queued. */
+static void
+create_and_destroy(int times, polling_fd fd)
+{
+	struct polling_event event = {.key = 1, .events = 2, .data = 3};
+
+	for (int i = 0; i < times; i++) {
+		struct polling *p = make_poller();
+
+		if (fd != NO_FD) {
+			expect_ok(
+			    polling_add(p, fd, POLLING_OUT, POLLING_LEVEL, 7));
+			expect_ok(polling_post(p, &event));
+			expect_ok(polling_notify(p));
+		}
+		polling_destroy(p);
+	}
+}
+
+static void
+expect_no_growth(polling_fd fd)
+{
+	int descriptors;
+	size_t heap, resident, now;
+
+	create_and_destroy(100, fd);
+	descriptors = count_fds();
+	heap = heap_in_use();
+	resident = resident_size();
+	create_and_destroy(MANY_POLLERS, fd);
+	ck_assert_int_eq(count_fds(), descriptors);
+	now = heap_in_use();
+	ck_assert_msg(now <= heap + MANY_POLLERS / 2,
+	    "the heap grew from %zu to %zu bytes", heap, now);
+	if (SANITIZED)
+		return;
+	/* Less than half a page for each poller that came and went. */
+	now = resident_size();
+	ck_assert_msg(now <= resident + (size_t)MANY_POLLERS * 2048,
+	    "the process grew from %zu to %zu bytes", resident, now);
+}
+
+/* 1 */
+START_TEST(pollers_come_and_go_without_growth)
+{
+	expect_no_growth(NO_FD);
+}
+END_TEST
+
+/* 1 */
+START_TEST(pollers_in_use_come_and_go_without_growth)
+{
+	polling_fd pair[2];
+
+	make_tcp_pair(pair);
+	expect_no_growth(pair[0]);
+	close_pair(pair);
+}
+END_TEST
+
+/* 1 */
+START_TEST(destroying_nothing_is_allowed)
+{
+	polling_destroy(NULL);
+}
+END_TEST
+
+/* 2 */
+START_TEST(unknown_flags_are_refused)
+{
+	for (unsigned bit = 1; bit != 0; bit <<= 1) {
+		if (bit == POLLING_INTERRUPTIBLE)
+			continue;
+		errno = 0;
+		ck_assert_ptr_null(polling_create(bit));
+		ck_assert_int_eq(errno, EINVAL);
+		errno = 0;
+		ck_assert_ptr_null(polling_create(bit | POLLING_INTERRUPTIBLE));
+		ck_assert_int_eq(errno, EINVAL);
+	}
+	polling_destroy(make_poller_with(0));
+	polling_destroy(make_poller_with(POLLING_INTERRUPTIBLE));
+}
+END_TEST
+
+/* 2 */
+START_TEST(unknown_interest_bits_are_refused)
+{
+	struct polling *p = make_poller();
+	polling_fd a[2], b[2];
+
+	make_tcp_pair(a);
+	make_tcp_pair(b);
+	expect_ok(polling_add(p, a[0], POLLING_IN, POLLING_LEVEL, 1));
+	for (uint32_t bit = 1; bit != 0; bit <<= 1) {
+		if ((bit & ALL_INTEREST) != 0)
+			continue;
+		expect_error(
+		    polling_add(p, b[0], bit, POLLING_LEVEL, 2), EINVAL);
+		expect_error(
+		    polling_add(p, b[0], bit | POLLING_IN, POLLING_ONESHOT, 2),
+		    EINVAL);
+		expect_error(polling_modify(p, a[0], bit | POLLING_OUT,
+				 POLLING_ONESHOT, 3),
+		    EINVAL);
+	}
+	/* What was refused is not registered; what was there is untouched. */
+	expect_error(polling_delete(p, b[0]), ENOENT);
+	put_bytes(a[1], 1);
+	put_bytes(b[1], 1);
+	expect_events(p, LONG_MS, {1, POLLING_IN});
+	expect_events(p, 0, {1, POLLING_IN});
+	polling_destroy(p);
+	close_pair(a);
+	close_pair(b);
+}
+END_TEST
+
+/* 2: the known ones, in every combination */
+START_TEST(known_interest_bits_are_accepted)
+{
+	struct polling *p = make_poller();
+	polling_fd pair[2];
+
+	make_tcp_pair(pair);
+	for (uint32_t set = 0; set < 64; set++) {
+		uint32_t interest = 0;
+
+		interest |= set & 1 ? POLLING_IN : 0;
+		interest |= set & 2 ? POLLING_OUT : 0;
+		interest |= set & 4 ? POLLING_PRI : 0;
+		interest |= set & 8 ? POLLING_RDHUP : 0;
+		interest |= set & 16 ? POLLING_HUP : 0;
+		interest |= set & 32 ? POLLING_ERR : 0;
+		expect_ok(
+		    polling_add(p, pair[0], interest, POLLING_LEVEL, set));
+		if ((interest & POLLING_OUT) != 0)
+			expect_events(p, LONG_MS, {set, POLLING_OUT});
+		else
+			expect_nothing(p);
+		expect_ok(
+		    polling_modify(p, pair[0], interest, POLLING_ONESHOT, set));
+		expect_ok(polling_delete(p, pair[0]));
+	}
+	polling_destroy(p);
+	close_pair(pair);
+}
+END_TEST
+
+/* 2 */
+START_TEST(unknown_modes_are_refused)
+{
+	static const int modes[] = {4, 5, 1000, INT_MAX, -1, INT_MIN};
+	struct polling *p = make_poller();
+	polling_fd a[2], b[2];
+
+	make_tcp_pair(a);
+	make_tcp_pair(b);
+	expect_ok(polling_add(p, a[0], POLLING_IN, POLLING_LEVEL, 1));
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		enum polling_mode mode = (enum polling_mode)modes[i];
+
+		expect_error(polling_add(p, b[0], POLLING_IN, mode, 2), EINVAL);
+		expect_error(
+		    polling_modify(p, a[0], POLLING_OUT, mode, 3), EINVAL);
+	}
+	expect_error(polling_delete(p, b[0]), ENOENT);
+	put_bytes(a[1], 1);
+	put_bytes(b[1], 1);
+	expect_events(p, LONG_MS, {1, POLLING_IN});
+	expect_events(p, 0, {1, POLLING_IN});
+	polling_destroy(p);
+	close_pair(a);
+	close_pair(b);
+}
+END_TEST
+
+/* 2 */
+START_TEST(a_capacity_below_one_is_refused)
+{
+	static const int capacities[] = {0, -1, -64, INT_MIN};
+	static const struct timespec zero;
+	struct polling *p = make_poller();
+	struct polling_event event;
+	polling_fd pair[2];
+
+	make_tcp_pair(pair);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_ONESHOT, 1));
+	put_bytes(pair[1], 1);
+	for (size_t i = 0; i < sizeof(capacities) / sizeof(capacities[0]);
+	     i++) {
+		int capacity = capacities[i];
+
+		expect_error(polling_wait(p, &event, capacity, NULL), EINVAL);
+		expect_error(polling_wait(p, &event, capacity, &zero), EINVAL);
+		expect_error(
+		    polling_wait_until(p, &event, capacity, NULL), EINVAL);
+		expect_error(
+		    polling_wait_until(p, &event, capacity, &zero), EINVAL);
+	}
+	/* The event is still there. */
+	expect_events(p, LONG_MS, {1, POLLING_IN});
+	polling_destroy(p);
+	close_pair(pair);
+}
+END_TEST
+
+/* 2: null pointers */
+START_TEST(null_pointers_are_refused)
+{
+	static const struct timespec zero;
+	struct polling *p = make_poller();
+	polling_fd pair[2];
+
+	make_tcp_pair(pair);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_ONESHOT, 1));
+	put_bytes(pair[1], 1);
+	expect_error(polling_wait(p, NULL, 1, NULL), EFAULT);
+	expect_error(polling_wait(p, NULL, 1, &zero), EFAULT);
+	expect_error(polling_wait_until(p, NULL, 1, NULL), EFAULT);
+	expect_error(polling_wait_until(p, NULL, 1, &zero), EFAULT);
+	expect_error(polling_post(p, NULL), EFAULT);
+	expect_events(p, LONG_MS, {1, POLLING_IN});
+	expect_nothing(p);
+	polling_destroy(p);
+	close_pair(pair);
+}
+END_TEST
+
+/* 2 */
+START_TEST(unknown_features_are_not_supported)
+{
+	struct polling *p = make_poller();
+
+	ck_assert_int_eq(polling_supports(p, POLLING_FEATURE_LEVEL), 1);
+	for (unsigned i = 0; i <= POLLING_FEATURE_NANOSECOND; i++) {
+		int answer = polling_supports(p, i);
+
+		ck_assert_msg(
+		    answer == 0 || answer == 1, "feature %u: %d", i, answer);
+	}
+	for (unsigned i = POLLING_FEATURE_NANOSECOND + 1; i < 100; i++)
+		ck_assert_int_eq(polling_supports(p, i), 0);
+	ck_assert_int_eq(polling_supports(p, UINT_MAX), 0);
+	ck_assert_int_eq(polling_supports(p, (unsigned)INT_MAX + 1), 0);
+	polling_destroy(p);
+}
+END_TEST
+
+START_TEST(the_library_tells_its_version_and_backend)
+{
+	static const char *const backends[] = {
+	    "epoll", "kqueue", "port", "poll", "iocp"};
+	bool known = false;
+	char version[64];
+
+	(void)snprintf(version, sizeof(version), "%d.%d.%d",
+	    POLLING_VERSION_MAJOR, POLLING_VERSION_MINOR,
+	    POLLING_VERSION_PATCH);
+	ck_assert_str_eq(polling_version(), version);
+	for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++)
+		known |= strcmp(polling_backend(), backends[i]) == 0;
+	ck_assert_msg(known, "unknown backend: %s", polling_backend());
+}
+END_TEST
+
+/* 3 */
+START_TEST(a_second_add_leaves_a_level_source_alone)
+{
+	struct polling *p = make_poller();
+	polling_fd pair[2];
+
+	make_tcp_pair(pair);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 1));
+	expect_error(
+	    polling_add(p, pair[0], POLLING_OUT, POLLING_ONESHOT, 2), EEXIST);
+	expect_error(
+	    polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 1), EEXIST);
+	expect_error(polling_add(p, pair[0], 0, POLLING_ONESHOT, 3), EEXIST);
+	expect_nothing(p);
+	put_bytes(pair[1], 1);
+	expect_events(p, LONG_MS, {1, POLLING_IN});
+	expect_events(p, 0, {1, POLLING_IN});
+	polling_destroy(p);
+	close_pair(pair);
+}
+END_TEST
+
+/* 3 */
+START_TEST(a_second_add_leaves_a_oneshot_source_alone)
+{
+	struct polling *p = make_poller();
+	polling_fd pair[2];
+
+	make_tcp_pair(pair);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_ONESHOT, 1));
+	put_bytes(pair[1], 1);
+	expect_error(
+	    polling_add(p, pair[0], POLLING_OUT, POLLING_LEVEL, 2), EEXIST);
+	expect_events(p, LONG_MS, {1, POLLING_IN});
+	expect_nothing(p);
+	/* Nor does it arm the one that has fired. */
+	expect_error(
+	    polling_add(p, pair[0], POLLING_IN, POLLING_ONESHOT, 3), EEXIST);
+	expect_error(
+	    polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 3), EEXIST);
+	expect_nothing(p);
+	expect_ok(polling_delete(p, pair[0]));
+	polling_destroy(p);
+	close_pair(pair);
+}
+END_TEST
+
+/* 3 */
+START_TEST(a_second_add_leaves_a_disarmed_source_alone)
+{
+	struct polling *p = make_poller();
+	polling_fd pair[2];
+
+	make_tcp_pair(pair);
+	put_bytes(pair[1], 1);
+	expect_ok(polling_add(p, pair[0], 0, POLLING_LEVEL, 1));
+	expect_error(
+	    polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 2), EEXIST);
+	expect_nothing(p);
+	polling_destroy(p);
+	close_pair(pair);
+}
+END_TEST
+
+static void
+expect_unknown(struct polling *p, polling_fd fd)
+{
+	expect_error(
+	    polling_modify(p, fd, POLLING_IN, POLLING_ONESHOT, 1), ENOENT);
+	expect_error(
+	    polling_modify(p, fd, POLLING_IN, POLLING_LEVEL, 1), ENOENT);
+	expect_error(polling_modify(p, fd, 0, POLLING_ONESHOT, 1), ENOENT);
+	expect_error(polling_delete(p, fd), ENOENT);
+}
+
+/* 4 */
+START_TEST(what_is_not_registered_cannot_be_changed)
+{
+	struct polling *p = make_poller(), *other = make_poller();
+	polling_fd pair[2];
+
+	make_tcp_pair(pair);
+	expect_unknown(p, pair[0]);
+	expect_ok(polling_add(other, pair[0], POLLING_IN, POLLING_LEVEL, 1));
+	expect_unknown(p, pair[0]);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 1));
+	expect_unknown(p, pair[1]);
+	expect_ok(polling_delete(p, pair[0]));
+	expect_unknown(p, pair[0]);
+	put_bytes(pair[1], 1);
+	expect_nothing(p);
+	expect_events(other, LONG_MS, {1, POLLING_IN});
+	polling_destroy(p);
+	polling_destroy(other);
+	close_pair(pair);
+}
+END_TEST
+
+/* 4 */
+START_TEST(numbers_that_are_no_descriptors_cannot_be_changed)
+{
+	struct polling *p = make_poller();
+
+	expect_unknown(p, closed_number());
+	expect_unknown(p, NO_FD);
+	expect_unknown(p, (polling_fd)-2);
+	expect_unknown(p, (polling_fd)INT_MAX);
+	expect_unknown(p, (polling_fd)INT_MIN);
+	expect_unknown(p, (polling_fd)1000000);
+	polling_destroy(p);
+}
+END_TEST
+
+/* 5 */
+START_TEST(a_fired_oneshot_can_be_deleted_once)
+{
+	struct polling *p = make_poller();
+	polling_fd pair[2];
+
+	pair_kinds[_i].make(pair);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_ONESHOT, 1));
+	put_bytes(pair[1], 1);
+	expect_events(p, LONG_MS, {1, POLLING_IN});
+	expect_ok(polling_delete(p, pair[0]));
+	expect_error(polling_delete(p, pair[0]), ENOENT);
+	expect_nothing(p);
+	/* It can come back. */
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_ONESHOT, 2));
+	expect_events(p, LONG_MS, {2, POLLING_IN});
+	polling_destroy(p);
+	close_pair(pair);
+}
+END_TEST
+
+/* 5: armed, disarmed and edge sources as well */
+START_TEST(every_source_can_be_deleted_once)
+{
+	enum polling_mode mode = (enum polling_mode)_i;
+	struct polling *p = make_poller();
+	polling_fd pair[2];
+
+	SKIP_UNLESS_MODE(p, mode);
+	make_tcp_pair(pair);
+	put_bytes(pair[1], 1);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, mode, 1));
+	expect_ok(polling_delete(p, pair[0]));
+	expect_error(polling_delete(p, pair[0]), ENOENT);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, mode, 1));
+	expect_events(p, LONG_MS, {1, POLLING_IN});
+	expect_ok(polling_delete(p, pair[0]));
+	expect_error(polling_delete(p, pair[0]), ENOENT);
+	expect_ok(polling_add(p, pair[0], 0, mode, 1));
+	expect_ok(polling_delete(p, pair[0]));
+	expect_error(polling_delete(p, pair[0]), ENOENT);
+	expect_nothing(p);
+	polling_destroy(p);
+	close_pair(pair);
+}
+END_TEST
+
+static void
+expect_bad(struct polling *p, polling_fd fd)
+{
+	expect_error(polling_add(p, fd, POLLING_IN, POLLING_ONESHOT, 1), EBADF);
+	expect_error(polling_add(p, fd, POLLING_IN, POLLING_LEVEL, 1), EBADF);
+	expect_error(polling_add(p, fd, 0, POLLING_LEVEL, 1), EBADF);
+	expect_error(polling_delete(p, fd), ENOENT);
+}
+
+/* 6 */
+START_TEST(numbers_that_are_no_descriptors_cannot_be_added)
+{
+	struct polling *p = make_poller();
+
+	expect_bad(p, NO_FD);
+	expect_bad(p, (polling_fd)-2);
+	expect_bad(p, (polling_fd)INT_MAX);
+	expect_bad(p, (polling_fd)INT_MIN);
+	expect_bad(p, (polling_fd)1000000);
+	expect_bad(p, closed_number());
+	expect_nothing(p);
+	polling_destroy(p);
+}
+END_TEST
+
+/* 6 */
+START_TEST(a_refused_number_can_be_added_once_it_is_open)
+{
+	struct polling *p = make_poller();
+	polling_fd pair[2], number;
+
+	make_pipe(pair);
+	number = duplicate_fd(pair[0]);
+	close_fd(number);
+	expect_bad(p, number);
+	ck_assert_int_eq(duplicate_fd(pair[0]), number);
+	expect_ok(polling_add(p, number, POLLING_IN, POLLING_LEVEL, 2));
+	expect_nothing(p);
+	put_bytes(pair[1], 1);
+	expect_events(p, LONG_MS, {2, POLLING_IN});
+	expect_ok(polling_delete(p, number));
+	polling_destroy(p);
+	close_fd(number);
+	close_pair(pair);
+}
+END_TEST
+
+/* 7: the kernel refuses a poller that would watch itself */
+START_TEST(a_refused_cycle_leaves_nothing)
+{
+	struct polling *p = make_poller(), *q = make_poller();
+	polling_fd pair[2];
+	int p_fd, q_fd, result;
+
+	if (!polling_supports(p, POLLING_FEATURE_FD)) {
+		expect_error(polling_get_fd(p), ENOTSUP);
+		polling_destroy(p);
+		polling_destroy(q);
+		SKIP("pollers cannot be nested");
+	}
+	p_fd = polling_get_fd(p);
+	q_fd = polling_get_fd(q);
+	ck_assert_int_ge(p_fd, 0);
+	ck_assert_int_ge(q_fd, 0);
+	expect_ok(polling_add(p, q_fd, POLLING_IN, POLLING_LEVEL, 1));
+	errno = 0;
+	result = polling_add(q, p_fd, POLLING_IN, POLLING_LEVEL, 2);
+	if (result == 0) {
+		polling_destroy(p);
+		polling_destroy(q);
+		SKIP("this kernel allows cycles");
+	}
+	ck_assert_int_eq(result, -1);
+	ck_assert_msg(errno == ELOOP || errno == EINVAL, "a cycle gave %s",
+	    strerror(errno));
+	expect_unknown(q, p_fd);
+	/* Without the cycle the same call succeeds and works. */
+	expect_ok(polling_delete(p, q_fd));
+	expect_ok(polling_add(q, p_fd, POLLING_IN, POLLING_LEVEL, 3));
+	make_pipe(pair);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 4));
+	expect_nothing(q);
+	put_bytes(pair[1], 1);
+	expect_events(q, LONG_MS, {3, POLLING_IN});
+	expect_events(p, LONG_MS, {4, POLLING_IN});
+	polling_destroy(p);
+	polling_destroy(q);
+	close_pair(pair);
+}
+END_TEST
+
+/*
+ * 7: an O_PATH descriptor is open, yet no kernel call polls it. What the
+ * library must not do is to keep a half-made registration.
+ */
+START_TEST(a_descriptor_the_kernel_refuses_leaves_nothing)
+{
+#ifdef O_PATH
+	struct polling *p = make_poller();
+	polling_fd pair[2];
+	int number = open("/", O_PATH | O_CLOEXEC);
+
+	ck_assert_int_ge(number, 0);
+	expect_bad(p, number);
+	expect_unknown(p, number);
+	expect_nothing(p);
+	close_fd(number);
+	make_pipe(pair);
+	ck_assert_int_eq(pair[0], number);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 2));
+	expect_nothing(p);
+	put_bytes(pair[1], 1);
+	expect_events(p, LONG_MS, {2, POLLING_IN});
+	polling_destroy(p);
+	close_pair(pair);
+#else
+	SKIP("no O_PATH");
+#endif
+}
+END_TEST
+
+/* True under a tool that cannot live with a limit on address space. */
+static bool
+needs_address_space(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return SANITIZED || process_size(0) == 0 ||
+	       (preload != NULL && strstr(preload, "vgpreload") != NULL);
+}
+
+/* Adds duplicates of fd until memory runs out; returns how many fitted. */
+static int
+add_until_out_of_memory(struct polling *p, const polling_fd *copies, int count)
+{
+	for (int i = 0; i < count; i++) {
+		errno = 0;
+		if (polling_add(p, copies[i], POLLING_IN, POLLING_LEVEL,
+			(uintptr_t)i) == 0)
+			continue;
+		return errno == ENOMEM ? i : -errno;
+	}
+	return count;
+}
+
+/* Takes the heap's free pieces, so that the next growth asks the system. */
+static void *
+use_up_heap(void)
+{
+	void *list = NULL;
+
+	for (size_t size = 1 << 20; size >= 32; size /= 2) {
+		void **piece;
+
+		while ((piece = malloc(size)) != NULL) {
+			*piece = list;
+			list = piece;
+		}
+	}
+	return list;
+}
+
+static void
+free_list(void *list)
+{
+	while (list != NULL) {
+		void *next = *(void **)list;
+
+		free(list);
+		list = next;
+	}
+}
+
+#define COPIES 4000
+
+/* Every registration works, and none came from a failed call. */
+static void
+expect_registered(struct polling *p, const polling_fd *copies, int count)
+{
+	for (int i = 0; i < count; i++)
+		expect_error(
+		    polling_add(p, copies[i], 0, POLLING_ONESHOT, 0), EEXIST);
+	for (int i = count; i < COPIES; i++)
+		expect_error(polling_delete(p, copies[i]), ENOENT);
+	for (int i = 0; i < count - 1; i++)
+		expect_ok(polling_delete(p, copies[i]));
+	if (count > 0)
+		expect_events(p, LONG_MS, {(uintptr_t)count - 1, POLLING_IN});
+}
+
+/* 7 */
+START_TEST(an_add_without_memory_leaves_nothing)
+{
+	static polling_fd copies[COPIES];
+	struct rlimit before, limit;
+	struct polling *p;
+	polling_fd pair[2];
+	void *list;
+	int fitted;
+
+	if (needs_address_space())
+		SKIP("address space cannot be limited here");
+	if (raise_fd_limit(COPIES + 100) != 0)
+		SKIP("the limit on descriptors is below %d", COPIES + 100);
+	make_pipe(pair);
+	put_bytes(pair[1], 1);
+	for (int i = 0; i < COPIES; i++)
+		copies[i] = duplicate_fd(pair[0]);
+	p = make_poller();
+	ck_assert_int_eq(getrlimit(RLIMIT_AS, &before), 0);
+	limit = before;
+	limit.rlim_cur = process_size(0);
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
+	list = use_up_heap();
+	fitted = add_until_out_of_memory(p, copies, COPIES);
+	free_list(list);
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &before), 0);
+	ck_assert_msg(fitted >= 0, "add failed with %s", strerror(-fitted));
+	ck_assert_msg(fitted < COPIES, "memory never ran out");
+	expect_registered(p, copies, fitted);
+	expect_ok(polling_add(
+	    p, copies[fitted], POLLING_IN, POLLING_ONESHOT, COPIES));
+	polling_destroy(p);
+	for (int i = 0; i < COPIES; i++)
+		close_fd(copies[i]);
+	close_pair(pair);
+}
+END_TEST
+
+/* 7, and the same for create: no descriptor left to be had */
+START_TEST(a_create_without_descriptors_leaves_nothing)
+{
+	struct polling *p = NULL;
+	struct rlimit before, limit;
+	int open_before = count_fds();
+	int failures = 0;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit = before;
+	/* The lowest free number is the first limit to be met. */
+	limit.rlim_cur = (rlim_t)closed_number();
+	while (p == NULL && failures < 16) {
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		errno = 0;
+		p = polling_create(0);
+		if (p == NULL) {
+			ck_assert_int_eq(errno, EMFILE);
+			failures++;
+			limit.rlim_cur++;
+		}
+	}
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ck_assert_msg(p != NULL, "create never succeeded");
+	polling_destroy(p);
+	ck_assert_int_eq(count_fds(), open_before);
+	if (polling_supports((p = make_poller()), POLLING_FEATURE_FD))
+		ck_assert_int_gt(failures, 0);
+	polling_destroy(p);
+}
+END_TEST
+
+/* 8 */
+START_TEST(a_refused_mode_leaves_the_source_alone)
+{
+	enum polling_mode mode = (enum polling_mode)_i;
+	struct polling *p = make_poller();
+	polling_fd a[2], b[2];
+
+	if (mode_works(p, mode)) {
+		polling_destroy(p);
+		SKIP("%s is supported", mode_name(mode));
+	}
+	make_tcp_pair(a);
+	make_tcp_pair(b);
+	expect_error(polling_add(p, a[0], POLLING_IN, mode, 1), ENOTSUP);
+	expect_unknown(p, a[0]);
+	expect_ok(polling_add(p, a[0], POLLING_IN, POLLING_LEVEL, 2));
+	expect_ok(polling_add(p, b[0], POLLING_IN, POLLING_ONESHOT, 3));
+	expect_error(polling_modify(p, a[0], POLLING_OUT, mode, 4), ENOTSUP);
+	expect_error(polling_modify(p, b[0], POLLING_OUT, mode, 5), ENOTSUP);
+	expect_nothing(p);
+	put_bytes(a[1], 1);
+	put_bytes(b[1], 1);
+	expect_events(p, LONG_MS, {2, POLLING_IN}, {3, POLLING_IN});
+	expect_events(p, 0, {2, POLLING_IN});
+	/* Nor does it arm what has fired. */
+	expect_error(polling_modify(p, b[0], POLLING_IN, mode, 6), ENOTSUP);
+	expect_events(p, 0, {2, POLLING_IN});
+	polling_destroy(p);
+	close_pair(a);
+	close_pair(b);
+}
+END_TEST
+
+/* 9 */
+START_TEST(a_new_key_is_the_only_one_reported)
+{
+	enum polling_mode mode = (enum polling_mode)_i;
+	struct polling *p = make_poller();
+	polling_fd pair[2];
+
+	SKIP_UNLESS_MODE(p, mode);
+	make_tcp_pair(pair);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, mode, 1));
+	put_bytes(pair[1], 1);
+	expect_ok(polling_modify(p, pair[0], POLLING_IN, mode, 2));
+	expect_events(p, LONG_MS, {2, POLLING_IN});
+	expect_ok(polling_modify(p, pair[0], POLLING_IN, mode, 3));
+	expect_ok(polling_modify(p, pair[0], POLLING_IN, mode, 4));
+	expect_events(p, LONG_MS, {4, POLLING_IN});
+	polling_destroy(p);
+	close_pair(pair);
+}
+END_TEST
+
+/* 10 */
+START_TEST(one_key_may_be_on_two_sources)
+{
+	struct polling *p = make_poller();
+	polling_fd a[2], b[2];
+
+	make_tcp_pair(a);
+	make_tcp_pair(b);
+	expect_ok(polling_add(p, a[0], POLLING_IN, POLLING_LEVEL, 5));
+	expect_ok(polling_add(p, b[0], POLLING_IN, POLLING_LEVEL, 5));
+	put_bytes(a[1], 1);
+	expect_events(p, LONG_MS, {5, POLLING_IN});
+	put_bytes(b[1], 1);
+	expect_events(p, LONG_MS, {5, POLLING_IN}, {5, POLLING_IN});
+	expect_ok(polling_delete(p, a[0]));
+	expect_events(p, LONG_MS, {5, POLLING_IN});
+	polling_destroy(p);
+	close_pair(a);
+	close_pair(b);
+}
+END_TEST
+
+/* 11 */
+START_TEST(every_key_comes_back_as_given)
+{
+	static const uintptr_t keys[] = {
+		0,
+		1,
+		(uintptr_t)INT_MAX,
+		(uintptr_t)1 << 31,
+		UINT32_MAX,
+		UINTPTR_MAX - 1,
+		UINTPTR_MAX,
+		UINTPTR_MAX / 2,
+		UINTPTR_MAX / 2 + 1,
+#if UINTPTR_MAX > UINT32_MAX
+		(uintptr_t)1 << 32,
+		((uintptr_t)1 << 32) + 1,
+		(uintptr_t)1 << 48,
+		(uintptr_t)0x0123456789abcdef
+#endif
+	};
+	struct polling *p = make_poller();
+	polling_fd pair[2];
+
+	make_tcp_pair(pair);
+	put_bytes(pair[1], 1);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		expect_ok(polling_add(
+		    p, pair[0], POLLING_IN, POLLING_ONESHOT, keys[i]));
+		expect_events(p, LONG_MS, {keys[i], POLLING_IN});
+		expect_ok(polling_delete(p, pair[0]));
+		expect_ok(
+		    polling_add(p, pair[0], POLLING_OUT, POLLING_ONESHOT, 77));
+		expect_ok(polling_modify(
+		    p, pair[0], POLLING_IN, POLLING_LEVEL, keys[i]));
+		expect_events(p, LONG_MS, {keys[i], POLLING_IN});
+		expect_events(p, 0, {keys[i], POLLING_IN});
+		expect_ok(polling_delete(p, pair[0]));
+	}
+	polling_destroy(p);
+	close_pair(pair);
+}
+END_TEST
+
+/* 12 */
+START_TEST(two_pollers_may_watch_one_source)
+{
+	struct polling *p = make_poller(), *q = make_poller();
+	polling_fd pair[2];
+
+	pair_kinds[_i].make(pair);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 1));
+	expect_ok(polling_add(q, pair[0], POLLING_IN, POLLING_LEVEL, 2));
+	put_bytes(pair[1], 1);
+	expect_events(p, LONG_MS, {1, POLLING_IN});
+	expect_events(q, LONG_MS, {2, POLLING_IN});
+	expect_events(p, 0, {1, POLLING_IN});
+	/* A oneshot in one does not disarm the other. */
+	expect_ok(polling_modify(q, pair[0], POLLING_IN, POLLING_ONESHOT, 3));
+	expect_events(q, LONG_MS, {3, POLLING_IN});
+	expect_nothing(q);
+	expect_events(p, 0, {1, POLLING_IN});
+	polling_destroy(p);
+	polling_destroy(q);
+	close_pair(pair);
+}
+END_TEST
+
+/* 13 */
+START_TEST(deleting_in_one_poller_leaves_the_other)
+{
+	struct polling *p = make_poller(), *q = make_poller();
+	polling_fd pair[2];
+
+	pair_kinds[_i].make(pair);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 1));
+	expect_ok(polling_add(q, pair[0], POLLING_IN, POLLING_LEVEL, 2));
+	expect_ok(polling_delete(p, pair[0]));
+	put_bytes(pair[1], 1);
+	expect_events(q, LONG_MS, {2, POLLING_IN});
+	expect_nothing(p);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 3));
+	polling_destroy(q);
+	expect_events(p, LONG_MS, {3, POLLING_IN});
+	polling_destroy(p);
+	close_pair(pair);
+}
+END_TEST
+
+/* 14 */
+START_TEST(sources_outlive_their_poller)
+{
+	struct polling *p = make_poller();
+	polling_fd pairs[MODES][2];
+
+	for (int i = 0; i < MODES; i++) {
+		enum polling_mode mode = (enum polling_mode)i;
+
+		pair_kinds[_i].make(pairs[i]);
+		if (!mode_works(p, mode))
+			mode = POLLING_LEVEL;
+		expect_ok(polling_add(
+		    p, pairs[i][0], POLLING_IN, mode, (uintptr_t)i));
+	}
+	put_bytes(pairs[0][1], 1);
+	polling_destroy(p);
+	p = make_poller();
+	for (int i = 0; i < MODES; i++) {
+		uintptr_t key = (uintptr_t)i + 10;
+
+		if (i > 0)
+			put_bytes(pairs[i][1], 1);
+		expect_ok(polling_add(
+		    p, pairs[i][0], POLLING_IN, POLLING_ONESHOT, key));
+		expect_events(p, LONG_MS, {key, POLLING_IN});
+		get_bytes(pairs[i][0], 1);
+		close_pair(pairs[i]);
+	}
+	polling_destroy(p);
+}
+END_TEST
+
+/* 15 */
+START_TEST(sources_may_be_closed_before_their_poller)
+{
+	struct polling *p = make_poller();
+	polling_fd a[2], b[2];
+
+	pair_kinds[_i].make(a);
+	pair_kinds[_i].make(b);
+	expect_ok(polling_add(p, a[0], POLLING_IN, POLLING_LEVEL, 1));
+	expect_ok(polling_add(p, a[1], POLLING_OUT, POLLING_ONESHOT, 2));
+	expect_ok(polling_add(p, b[0], POLLING_IN, POLLING_ONESHOT, 3));
+	put_bytes(b[1], 1);
+	close_pair(a);
+	close_pair(b);
+	polling_destroy(p);
+}
+END_TEST
+
+/* 15: and destroying does not touch what has the numbers by then */
+START_TEST(destroying_leaves_reused_numbers_alone)
+{
+	struct polling *p = make_poller(), *q = make_poller();
+	polling_fd old[2], new[2];
+
+	make_pipe(old);
+	expect_ok(polling_add(p, old[0], POLLING_IN, POLLING_LEVEL, 1));
+	expect_ok(polling_add(p, old[1], POLLING_OUT, POLLING_LEVEL, 2));
+	close_pair(old);
+	make_pipe(new);
+	ck_assert_int_eq(new[0], old[0]);
+	ck_assert_int_eq(new[1], old[1]);
+	expect_ok(polling_add(q, new[0], POLLING_IN, POLLING_LEVEL, 3));
+	polling_destroy(p);
+	put_bytes(new[1], 1);
+	expect_events(q, LONG_MS, {3, POLLING_IN});
+	get_bytes(new[0], 1);
+	polling_destroy(q);
+	close_pair(new);
+}
+END_TEST
+
+static void
+add_limits(Suite *s)
+{
+	CASE(s, an_add_without_memory_leaves_nothing);
+	CASE(s, a_create_without_descriptors_leaves_nothing);
+	CASE(s, a_refused_cycle_leaves_nothing);
+	CASE(s, a_descriptor_the_kernel_refuses_leaves_nothing);
+}
+
+static void
+add_errors(Suite *s)
+{
+	CASE(s, unknown_flags_are_refused);
+	CASE(s, unknown_interest_bits_are_refused);
+	CASE(s, known_interest_bits_are_accepted);
+	CASE(s, unknown_modes_are_refused);
+	CASE(s, a_capacity_below_one_is_refused);
+	CASE(s, null_pointers_are_refused);
+	CASE(s, unknown_features_are_not_supported);
+	CASE(s, the_library_tells_its_version_and_backend);
+	CASE(s, a_second_add_leaves_a_level_source_alone);
+	CASE(s, a_second_add_leaves_a_oneshot_source_alone);
+	CASE(s, a_second_add_leaves_a_disarmed_source_alone);
+	CASE(s, what_is_not_registered_cannot_be_changed);
+	CASE(s, numbers_that_are_no_descriptors_cannot_be_changed);
+}
+
+Suite *
+suite_registration(void)
+{
+	Suite *s = suite_create("registration");
+
+	CASE_LIMIT(s, pollers_come_and_go_without_growth, 300);
+	CASE_LIMIT(s, pollers_in_use_come_and_go_without_growth, 300);
+	CASE(s, destroying_nothing_is_allowed);
+	add_errors(s);
+	CASE_LOOP(s, a_fired_oneshot_can_be_deleted_once, CASE_SECONDS, 0,
+	    PAIR_KINDS);
+	CASE_LOOP(s, every_source_can_be_deleted_once, CASE_SECONDS, 0, MODES);
+	CASE(s, numbers_that_are_no_descriptors_cannot_be_added);
+	CASE(s, a_refused_number_can_be_added_once_it_is_open);
+	add_limits(s);
+	CASE_LOOP(
+	    s, a_refused_mode_leaves_the_source_alone, CASE_SECONDS, 0, MODES);
+	CASE_LOOP(
+	    s, a_new_key_is_the_only_one_reported, CASE_SECONDS, 0, MODES);
+	CASE(s, one_key_may_be_on_two_sources);
+	CASE(s, every_key_comes_back_as_given);
+	CASE_LOOP(
+	    s, two_pollers_may_watch_one_source, CASE_SECONDS, 0, PAIR_KINDS);
+	CASE_LOOP(s, deleting_in_one_poller_leaves_the_other, CASE_SECONDS, 0,
+	    PAIR_KINDS);
+	CASE_LOOP(s, sources_outlive_their_poller, CASE_SECONDS, 0, PAIR_KINDS);
+	CASE_LOOP(s, sources_may_be_closed_before_their_poller, CASE_SECONDS, 0,
+	    PAIR_KINDS);
+	CASE(s, destroying_leaves_reused_numbers_alone);
+	return s;
+}

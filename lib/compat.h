@@ -18,7 +18,8 @@ static inline unsigned
 bit_length(unsigned x)
 {
 #ifdef __GNUC__
-	return x == 0 ? 0 : (unsigned)(sizeof x * 8) - (unsigned)__builtin_clz(x);
+	return x == 0 ? 0
+		      : (unsigned)(sizeof x * 8) - (unsigned)__builtin_clz(x);
 #else
 	unsigned n = 0;
 

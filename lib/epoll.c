@@ -30,8 +30,8 @@
 #include "wakeup.h"
 
 _Static_assert(POLLING_IN == EPOLLIN && POLLING_OUT == EPOLLOUT &&
-	POLLING_PRI == EPOLLPRI && POLLING_ERR == EPOLLERR &&
-	POLLING_HUP == EPOLLHUP && POLLING_RDHUP == EPOLLRDHUP,
+		   POLLING_PRI == EPOLLPRI && POLLING_ERR == EPOLLERR &&
+		   POLLING_HUP == EPOLLHUP && POLLING_RDHUP == EPOLLRDHUP,
     "conditions pass to and from epoll as they are");
 
 _Static_assert(KERNEL_ONESHOT == EPOLLONESHOT,
@@ -57,13 +57,13 @@ struct kernel_timespec {
 };
 
 struct backend {
-	int epfd;     /* the number stays, the instance may be replaced */
-	int outer;    /* watches epfd; what backend_fd() gives. -1 until then:
-	               * a loop that nests the poller must not lose it when
-	               * the instance is replaced. */
-	int hangup;   /* the read end of a pipe without writers, which wakes
-	               * every thread that waits in a replaced instance; -1
-	               * until one is */
+	int epfd;   /* the number stays, the instance may be replaced */
+	int outer;  /* watches epfd; what backend_fd() gives. -1 until then:
+		     * a loop that nests the poller must not lose it when
+		     * the instance is replaced. */
+	int hangup; /* the read end of a pipe without writers, which wakes
+		     * every thread that waits in a replaced instance; -1
+		     * until one is */
 	struct wakeup wake;        /* edge-triggered in epfd */
 	struct registry *registry; /* the poller's */
 	atomic_bool nanoseconds;   /* epoll_pwait2() is there and allowed */
@@ -142,7 +142,7 @@ static bool
 is_missing(int error)
 {
 	return error == ENOSYS || error == EPERM || error == EACCES ||
-	    error == ENOTSUP;
+	       error == ENOTSUP;
 }
 
 static int
@@ -172,8 +172,8 @@ new_instance(const struct backend *b)
 
 	if (epfd < 0)
 		return -errno;
-	error = control(epfd, EPOLL_CTL_ADD, b->wake.read_fd,
-	    EPOLLIN | EPOLLET, WAKE_TOKEN);
+	error = control(epfd, EPOLL_CTL_ADD, b->wake.read_fd, EPOLLIN | EPOLLET,
+	    WAKE_TOKEN);
 	if (error != 0) {
 		close(epfd);
 		return error;
@@ -234,9 +234,11 @@ uint32_t
 backend_features(const struct backend *b)
 {
 	uint32_t features = 1u << POLLING_FEATURE_LEVEL |
-	    1u << POLLING_FEATURE_EDGE | 1u << POLLING_FEATURE_PRI |
-	    1u << POLLING_FEATURE_RDHUP | 1u << POLLING_FEATURE_FD |
-	    1u << POLLING_FEATURE_FILE;
+			    1u << POLLING_FEATURE_EDGE |
+			    1u << POLLING_FEATURE_PRI |
+			    1u << POLLING_FEATURE_RDHUP |
+			    1u << POLLING_FEATURE_FD |
+			    1u << POLLING_FEATURE_FILE;
 
 	if (atomic_load_explicit(&b->nanoseconds, memory_order_relaxed))
 		features |= 1u << POLLING_FEATURE_NANOSECOND;
@@ -395,8 +397,7 @@ replace_instance(struct backend *b)
 	epfd = new_instance(b);
 	if (epfd < 0)
 		goto close_old;
-	if (copy_sources(b, epfd) != 0 ||
-	    dup3(epfd, b->epfd, O_CLOEXEC) < 0)
+	if (copy_sources(b, epfd) != 0 || dup3(epfd, b->epfd, O_CLOEXEC) < 0)
 		goto close_new;
 	raise_generations(b->registry);
 	b->orphans = false;

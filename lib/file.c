@@ -52,8 +52,7 @@ append(struct file_queue *q, struct registry *r, int fd, struct source *s)
 }
 
 void
-file_remove(struct file_queue *q, struct registry *r, int fd,
-    struct source *s)
+file_remove(struct file_queue *q, struct registry *r, int fd, struct source *s)
 {
 	int32_t before = (int32_t)s->slot;
 
@@ -88,8 +87,7 @@ file_add(struct file_queue *q, struct registry *r, int fd, struct source *s)
 }
 
 void
-file_modify(struct file_queue *q, struct registry *r, int fd,
-    struct source *s)
+file_modify(struct file_queue *q, struct registry *r, int fd, struct source *s)
 {
 	file_remove(q, r, fd, s);
 	if (s->flags & SOURCE_ARMED)
@@ -110,7 +108,7 @@ file_collect(struct file_queue *q, struct registry *r,
 {
 	int n = 0;
 
-	while (n < max && *budget > 0 && q->head != NO_FD) {
+	while (n<max && * budget> 0 && q->head != NO_FD) {
 		int fd = q->head;
 		struct source *s = registry_slot(r, fd);
 		uint32_t report = source_report(s, POLLING_IN | POLLING_OUT);

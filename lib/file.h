@@ -25,16 +25,16 @@ int file_identity(int fd, uint32_t *identity);
 
 /* Marks s as a file and queues it if it is armed. Returns 0 or a negative
  * errno. */
-int file_add(struct file_queue *q, struct registry *r, int fd,
-    struct source *s);
+int file_add(
+    struct file_queue *q, struct registry *r, int fd, struct source *s);
 
 /* Queues s anew after its interest or mode has changed. */
-void file_modify(struct file_queue *q, struct registry *r, int fd,
-    struct source *s);
+void file_modify(
+    struct file_queue *q, struct registry *r, int fd, struct source *s);
 
 /* Takes s from the queue if it is there. */
-void file_remove(struct file_queue *q, struct registry *r, int fd,
-    struct source *s);
+void file_remove(
+    struct file_queue *q, struct registry *r, int fd, struct source *s);
 
 /* Whether fd is still the file that was added. */
 bool file_known(int fd, const struct source *s);

@@ -51,8 +51,8 @@ after_fork_in_child(void)
 static void
 install(void)
 {
-	atfork_error =
-	    -pthread_atfork(before_fork, after_fork, after_fork_in_child);
+	atfork_error = -pthread_atfork(
+	    before_fork, after_fork, after_fork_in_child);
 }
 
 static int

@@ -42,14 +42,14 @@
 #define post_push  polling_priv_post_push
 #define post_take  polling_priv_post_take
 
-#define registry_change       polling_priv_registry_change
-#define registry_clear        polling_priv_registry_clear
-#define registry_free         polling_priv_registry_free
-#define registry_insert       polling_priv_registry_insert
-#define registry_next         polling_priv_registry_next
-#define registry_pop_changed  polling_priv_registry_pop_changed
-#define registry_remove       polling_priv_registry_remove
-#define registry_unchange     polling_priv_registry_unchange
+#define registry_change      polling_priv_registry_change
+#define registry_clear       polling_priv_registry_clear
+#define registry_free        polling_priv_registry_free
+#define registry_insert      polling_priv_registry_insert
+#define registry_next        polling_priv_registry_next
+#define registry_pop_changed polling_priv_registry_pop_changed
+#define registry_remove      polling_priv_registry_remove
+#define registry_unchange    polling_priv_registry_unchange
 
 #define wakeup_close  polling_priv_wakeup_close
 #define wakeup_drain  polling_priv_wakeup_drain

@@ -53,13 +53,13 @@ struct entry {
 
 struct table {
 	struct pollfd *fds;    /* entries, as poll() wants them; the leader's
-	                        * alone while it is inside */
+				* alone while it is inside */
 	struct entry *entries; /* NULL with fds until allocated */
 	size_t capacity;       /* of both */
 };
 
 struct backend {
-	struct lock lock;          /* guards all but the descriptors */
+	struct lock lock; /* guards all but the descriptors */
 	struct table table;
 	struct table spare;        /* larger, for when the leader is out */
 	size_t count;              /* positions in use, the wake-up's too */
@@ -68,7 +68,7 @@ struct backend {
 	unsigned followers;        /* threads that wait for the baton */
 	bool busy;                 /* a leader is inside */
 	bool silenced;             /* entries were silenced meanwhile, and fds
-	                            * must follow */
+				    * must follow */
 	struct wakeup wake;        /* for the leader */
 	struct wakeup baton;       /* for the followers */
 	struct registry *registry; /* the poller's */
@@ -265,7 +265,8 @@ uint32_t
 backend_features(const struct backend *b)
 {
 	uint32_t features = 1u << POLLING_FEATURE_LEVEL |
-	    1u << POLLING_FEATURE_PRI | 1u << POLLING_FEATURE_FILE;
+			    1u << POLLING_FEATURE_PRI |
+			    1u << POLLING_FEATURE_FILE;
 
 	(void)b;
 	if (POLLRDHUP != 0)
@@ -324,10 +325,14 @@ fill_hole(struct backend *b, size_t i)
 int
 backend_add(struct backend *b, int fd, struct source *s)
 {
+	struct pollfd probe = {.fd = fd};
 	int error = file_identity(fd, &s->slot);
 
 	if (error != 0)
 		return error;
+	/* Open, but only as a name (O_PATH on Linux). */
+	if (poll(&probe, 1, 0) > 0 && (probe.revents & POLLNVAL))
+		return -EBADF;
 	lock_acquire(&b->lock);
 	error = reserve(b);
 	if (error == 0) {

@@ -35,8 +35,8 @@ enum turn { TURN_FILES, TURN_POSTS, TURN_KERNEL };
 struct polling {
 	struct lock lock;        /* guards all but the atomic members */
 	atomic_uint sleepers;    /* threads that block or are about to; one
-	                          * more for ever once the descriptor was
-	                          * handed out, since its reader is unseen */
+				  * more for ever once the descriptor was
+				  * handed out, since its reader is unseen */
 	atomic_bool notified;    /* a notification that no wait has met */
 	atomic_bool work;        /* something for prepare() to do */
 	unsigned flags;          /* as given to polling_create() */
@@ -67,7 +67,7 @@ static bool
 is_inherited(const struct polling *p)
 {
 	return atomic_load_explicit(&p->stamp, memory_order_relaxed) !=
-	    fork_stamp();
+	       fork_stamp();
 }
 
 /* The checks that every call on a poller begins with. */
@@ -86,8 +86,8 @@ has_feature(const struct polling *p, unsigned feature)
 }
 
 static int
-check_interest(const struct polling *p, uint32_t interest,
-    enum polling_mode mode)
+check_interest(
+    const struct polling *p, uint32_t interest, enum polling_mode mode)
 {
 	if (interest & ~INTEREST_BITS)
 		return -EINVAL;
@@ -173,7 +173,7 @@ static bool
 has_work(const struct polling *p)
 {
 	return registry_pending(&p->registry) || p->files.count != 0 ||
-	    p->posts.count != 0;
+	       p->posts.count != 0;
 }
 
 /* After a change that a wait must see. Locked. */
@@ -222,16 +222,23 @@ watch(struct polling *p, int fd, struct source *s)
 }
 
 static int
-add_locked(struct polling *p, int fd, uint32_t interest,
-    enum polling_mode mode, uintptr_t key)
+add_locked(struct polling *p, int fd, uint32_t interest, enum polling_mode mode,
+    uintptr_t key)
 {
 	struct source *s = registry_find(&p->registry, fd);
+	uint32_t identity;
 	int error;
 
 	if (s != NULL) {
 		if (still_open(p, fd, s))
 			return -EEXIST;
 		forget(p, fd, s);
+	}
+	/* A number that is no descriptor must not cost a table of its size. */
+	if (unlikely(registry_slot(&p->registry, fd) == NULL)) {
+		error = file_identity(fd, &identity);
+		if (error != 0)
+			return error;
 	}
 	s = registry_insert(&p->registry, fd);
 	if (s == NULL)
@@ -334,8 +341,8 @@ verify(struct polling *p, int fd, struct source *s)
 
 /* The event, if any, that one report of the backend makes. Locked. */
 static bool
-translate(struct polling *p, const struct ready *ready,
-    struct polling_event *event)
+translate(
+    struct polling *p, const struct ready *ready, struct polling_event *event)
 {
 	struct source *s = registry_find(&p->registry, ready->fd);
 	uint32_t report;
@@ -431,8 +438,7 @@ deliver(struct polling *p, struct wait *w, const struct ready *ready, int n,
 {
 	lock_acquire(&p->lock);
 	for (int i = 0; i < n; i++)
-		w->count +=
-		    translate(p, &ready[i], w->events + w->count);
+		w->count += translate(p, &ready[i], w->events + w->count);
 	if (unlikely(w->own)) {
 		w->count += take_own(p, w->events + w->count,
 		    w->capacity - w->count, &w->file_budget);
@@ -473,8 +479,7 @@ look(struct polling *p, struct wait *w, const struct timespec *timeout,
 		return 0;
 	/* A handler ran. It is not to end the wait unless asked for; a
 	 * notification that it sent does that in any case. */
-	if (n == -EINTR &&
-	    (w->ended || !(p->flags & POLLING_INTERRUPTIBLE)))
+	if (n == -EINTR && (w->ended || !(p->flags & POLLING_INTERRUPTIBLE)))
 		return 0;
 	return n;
 }
@@ -618,7 +623,7 @@ watch_all(struct polling *p, struct backend *b)
 	int next;
 
 	for (int fd = registry_next(&p->registry, NO_FD); fd != NO_FD;
-	    fd = next) {
+	     fd = next) {
 		struct source *s = registry_find(&p->registry, fd);
 		int r;
 

@@ -35,8 +35,8 @@ registry_insert(struct registry *r, int fd)
 	if (s == NULL) {
 		unsigned segment = registry_segment(fd);
 
-		r->segments[segment] =
-		    calloc(registry_size(segment), sizeof(struct source));
+		r->segments[segment] = calloc(
+		    registry_size(segment), sizeof(struct source));
 		s = registry_slot(r, fd);
 		if (s == NULL)
 			return NULL;
@@ -67,7 +67,8 @@ int
 registry_next(const struct registry *r, int fd)
 {
 	unsigned segment = fd == NO_FD ? 0 : registry_segment(fd);
-	unsigned i = fd == NO_FD ? 0 : (unsigned)fd - registry_base(segment) + 1;
+	unsigned i = fd == NO_FD ? 0
+				 : (unsigned)fd - registry_base(segment) + 1;
 
 	for (; segment < REGISTRY_SEGMENTS; segment++, i = 0) {
 		const struct source *base = r->segments[segment];

@@ -29,8 +29,8 @@
 struct registry {
 	struct source *segments[REGISTRY_SEGMENTS]; /* NULL until needed */
 	int32_t changed; /* the first changed source, NO_FD if there is none */
-	bool sweep;  /* set by a backend that must tidy up in its next
-	              * backend_apply(), whatever the list holds */
+	bool sweep;      /* set by a backend that must tidy up in its next
+			  * backend_apply(), whatever the list holds */
 };
 
 void registry_clear(struct registry *r);

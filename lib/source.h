@@ -15,7 +15,7 @@
 #include "polling.h"
 
 /* Bits of an interest that a caller may set. */
-#define INTEREST_BITS                                            \
+#define INTEREST_BITS                                             \
 	(POLLING_IN | POLLING_OUT | POLLING_PRI | POLLING_RDHUP | \
 	    POLLING_HUP | POLLING_ERR)
 
@@ -41,7 +41,7 @@
 struct source {
 	uintptr_t key;        /* the caller's */
 	uint32_t generation;  /* counts registrations in this slot; never 0
-	                       * once used; makes late kernel events harmless */
+			       * once used; makes late kernel events harmless */
 	int32_t next;         /* next descriptor on the list that it is on */
 	uint16_t interest;    /* INTEREST_BITS */
 	uint8_t mode;         /* enum polling_mode */
@@ -49,10 +49,10 @@ struct source {
 	uint16_t verify_in;   /* events until backend_knows() is asked */
 	uint16_t verify_step; /* events between the checks after that one */
 	uint32_t kernel;      /* the backend's: what the kernel was told; 0 once
-	                       * a report has disarmed it there. For a
-	                       * SOURCE_FILE the identity of the file. */
+			       * a report has disarmed it there. For a
+			       * SOURCE_FILE the identity of the file. */
 	uint32_t slot;        /* the backend's: a place in its own tables. For a
-	                       * SOURCE_QUEUED the descriptor queued before. */
+			       * SOURCE_QUEUED the descriptor queued before. */
 };
 
 static inline bool
@@ -69,8 +69,8 @@ source_is_edge(const struct source *s)
 
 /* Interest, mode and key as add and modify set them. Interest 0 disarms. */
 static inline void
-source_set(struct source *s, uint32_t interest, enum polling_mode mode,
-    uintptr_t key)
+source_set(
+    struct source *s, uint32_t interest, enum polling_mode mode, uintptr_t key)
 {
 	s->key = key;
 	s->interest = (uint16_t)interest;

@@ -532,6 +532,23 @@ mode_works(struct polling *p, enum polling_mode mode)
 	return true;
 }
 
+int
+supported_modes(void)
+{
+	static int modes;
+	struct polling *p;
+
+	if (modes == 0) {
+		/* Outside a case, so without an assertion. */
+		p = polling_create(0);
+		if (p == NULL)
+			abort();
+		modes = mode_works(p, POLLING_EDGE) ? MODES : POLLING_EDGE;
+		polling_destroy(p);
+	}
+	return modes;
+}
+
 const char *
 mode_name(enum polling_mode mode)
 {
@@ -691,9 +708,9 @@ make_pipe(polling_fd pair[2])
 }
 
 const struct pair_kind pair_kinds[PAIR_KINDS] = {
-    [PAIR_TCP] = {"tcp", make_tcp_pair, true},
-    [PAIR_SOCKETPAIR] = {"socketpair", make_socketpair, true},
-    [PAIR_PIPE] = {"pipe", make_pipe, false}};
+    [PAIR_TCP] = {"tcp", make_tcp_pair},
+    [PAIR_SOCKETPAIR] = {"socketpair", make_socketpair},
+    [PAIR_PIPE] = {"pipe", make_pipe}};
 
 polling_fd
 make_udp_socket(uint16_t *port)

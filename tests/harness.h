@@ -62,6 +62,13 @@ Suite *suite_files(void);
 			tcase_add_loop_test(case_, function, (first), (end)); \
 	} while (0)
 
+/* Runs the test once for each mode that the system has, as _i. */
+#define CASE_MODES(suite, function) \
+	CASE_LOOP(suite, function, CASE_SECONDS, 0, supported_modes())
+/* Runs the test once for each kind of pair, as _i. */
+#define CASE_PAIRS(suite, function) \
+	CASE_LOOP(suite, function, CASE_SECONDS, 0, PAIR_KINDS)
+
 /* For the macros above: NULL if the case is not to be run. */
 TCase *harness_case(Suite *suite, const char *name, int seconds);
 
@@ -222,18 +229,24 @@ int connect_fd(polling_fd fd, uint16_t port);
 
 /*
  * Kinds of pairs, for cases that run over all of them: what is written to
- * [1] is read from [0], and back if the kind is two-way.
+ * [1] is read from [0], and back for the first TWO_WAY_KINDS.
  */
-enum { PAIR_TCP, PAIR_SOCKETPAIR, PAIR_PIPE, PAIR_KINDS };
+enum {
+	PAIR_TCP,
+	PAIR_SOCKETPAIR,
+	TWO_WAY_KINDS,
+	PAIR_PIPE = TWO_WAY_KINDS,
+	PAIR_KINDS
+};
 struct pair_kind {
 	const char *name;
 	void (*make)(polling_fd pair[2]);
-	bool two_way;
 };
 extern const struct pair_kind pair_kinds[PAIR_KINDS];
 
 #define MODES 4 /* the modes are 0 to 3 */
-/* False for the edge modes where the system has none. */
+/* The first 2 work everywhere; 4 with the edge modes. */
+int supported_modes(void);
 bool mode_works(struct polling *p, enum polling_mode mode);
 const char *mode_name(enum polling_mode mode);
 

@@ -50,6 +50,8 @@ print_backend(void)
 			printf(" %s", features[i]);
 	}
 	putchar('\n');
+	if (supported_modes() < MODES)
+		printf("without the edge modes: refused, not tried\n");
 	polling_destroy(p);
 	return 0;
 }

@@ -479,7 +479,6 @@ START_TEST(every_source_can_be_deleted_once)
 	struct polling *p = make_poller();
 	polling_fd pair[2];
 
-	SKIP_UNLESS_MODE(p, mode);
 	make_tcp_pair(pair);
 	put_bytes(pair[1], 1);
 	expect_ok(polling_add(p, pair[0], POLLING_IN, mode, 1));
@@ -766,10 +765,6 @@ START_TEST(a_refused_mode_leaves_the_source_alone)
 	struct polling *p = make_poller();
 	polling_fd a[2], b[2];
 
-	if (mode_works(p, mode)) {
-		polling_destroy(p);
-		SKIP("%s is supported", mode_name(mode));
-	}
 	make_tcp_pair(a);
 	make_tcp_pair(b);
 	expect_error(polling_add(p, a[0], POLLING_IN, mode, 1), ENOTSUP);
@@ -799,7 +794,6 @@ START_TEST(a_new_key_is_the_only_one_reported)
 	struct polling *p = make_poller();
 	polling_fd pair[2];
 
-	SKIP_UNLESS_MODE(p, mode);
 	make_tcp_pair(pair);
 	expect_ok(polling_add(p, pair[0], POLLING_IN, mode, 1));
 	put_bytes(pair[1], 1);
@@ -1033,25 +1027,20 @@ suite_registration(void)
 	CASE_LIMIT(s, pollers_in_use_come_and_go_without_growth, 300);
 	CASE(s, destroying_nothing_is_allowed);
 	add_errors(s);
-	CASE_LOOP(s, a_fired_oneshot_can_be_deleted_once, CASE_SECONDS, 0,
-	    PAIR_KINDS);
-	CASE_LOOP(s, every_source_can_be_deleted_once, CASE_SECONDS, 0, MODES);
+	CASE_PAIRS(s, a_fired_oneshot_can_be_deleted_once);
+	CASE_MODES(s, every_source_can_be_deleted_once);
 	CASE(s, numbers_that_are_no_descriptors_cannot_be_added);
 	CASE(s, a_refused_number_can_be_added_once_it_is_open);
 	add_limits(s);
-	CASE_LOOP(
-	    s, a_refused_mode_leaves_the_source_alone, CASE_SECONDS, 0, MODES);
-	CASE_LOOP(
-	    s, a_new_key_is_the_only_one_reported, CASE_SECONDS, 0, MODES);
+	CASE_LOOP(s, a_refused_mode_leaves_the_source_alone, CASE_SECONDS,
+	    supported_modes(), MODES);
+	CASE_MODES(s, a_new_key_is_the_only_one_reported);
 	CASE(s, one_key_may_be_on_two_sources);
 	CASE(s, every_key_comes_back_as_given);
-	CASE_LOOP(
-	    s, two_pollers_may_watch_one_source, CASE_SECONDS, 0, PAIR_KINDS);
-	CASE_LOOP(s, deleting_in_one_poller_leaves_the_other, CASE_SECONDS, 0,
-	    PAIR_KINDS);
-	CASE_LOOP(s, sources_outlive_their_poller, CASE_SECONDS, 0, PAIR_KINDS);
-	CASE_LOOP(s, sources_may_be_closed_before_their_poller, CASE_SECONDS, 0,
-	    PAIR_KINDS);
+	CASE_PAIRS(s, two_pollers_may_watch_one_source);
+	CASE_PAIRS(s, deleting_in_one_poller_leaves_the_other);
+	CASE_PAIRS(s, sources_outlive_their_poller);
+	CASE_PAIRS(s, sources_may_be_closed_before_their_poller);
 	CASE(s, destroying_leaves_reused_numbers_alone);
 	return s;
 }

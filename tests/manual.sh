@@ -1,0 +1,361 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# manual.sh - whether the manual pages tell the truth.
+#
+# Every public function has a page, every page the sections that the house
+# style asks for, and every SYNOPSIS agrees with the header: its declarations
+# are compiled after it. Every program in EXAMPLES, and the one in README,
+# compiles as C99, links against the library and runs. Lines of this form
+# before a program say how:
+#
+#     .\" input: what it reads from standard input
+#     .\" output: one line of what it must print; none: anything will do
+#
+# From the environment: srcdir, builddir, CC, CFLAGS, CPPFLAGS, LDFLAGS,
+# LIBTOOL; each has a default. Exit status: 0, 1, or 77 if the library is not
+# built, so that only a part could be checked.
+
+srcdir=${srcdir:-.}
+builddir=${builddir:-.}
+LIBTOOL=${LIBTOOL:-"${SHELL:-/bin/sh} $builddir/libtool"}
+
+# What configure found, where the environment does not say.
+from_makefile()
+{
+    sed -n "s/^$1 = //p" "$builddir/Makefile" 2>/dev/null
+}
+CC=${CC:-$(from_makefile CC)}
+CC=${CC:-cc}
+CFLAGS=${CFLAGS-$(from_makefile CFLAGS)}
+strict="-std=c99 -D_POSIX_C_SOURCE=200809L -pthread"
+strict="$strict -Wall -Wextra -Werror -pedantic"
+
+header=$srcdir/include/polling.h
+doc=$srcdir/doc
+seconds=30 # what one example may take
+
+failures=0
+programs=0
+fail()
+{
+    echo "FAIL: $*"
+    failures=$((failures + 1))
+}
+
+if [ ! -f "$header" ] || [ ! -d "$doc" ]; then
+    echo "FAIL: no header or no pages in $srcdir"
+    exit 1
+fi
+work=$(mktemp -d "${TMPDIR:-/tmp}/manual.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+
+# Prints the names of the functions that the header declares.
+header_functions()
+{
+    awk '
+        { text = text $0 "\n" }
+        END {
+            while ((i = index(text, "/*")) != 0) {
+                rest = substr(text, i + 2)
+                text = substr(text, 1, i - 1) " " \
+                    substr(rest, index(rest, "*/") + 2)
+            }
+            n = split(text, parts, ";")
+            for (i = 1; i <= n; i++)
+                if (parts[i] ~ /POLLING_API/ &&
+                    match(parts[i], /polling_[a-z0-9_]+[ \t\n]*\(/)) {
+                    name = substr(parts[i], RSTART, RLENGTH - 1)
+                    gsub(/[ \t\n]/, "", name)
+                    print name
+                }
+        }' "$header" | sort
+}
+
+# Prints the declarations of a SYNOPSIS as C, one a line.
+synopsis()
+{
+    awk '
+        # Splits the arguments of a macro, which may be quoted.
+        function arguments(s,    n) {
+            n = 0
+            while (match(s, /"[^"]*"|[^ "]+/)) {
+                n++
+                word[n] = substr(s, RSTART, RLENGTH)
+                gsub(/"/, "", word[n])
+                s = substr(s, RSTART + RLENGTH)
+            }
+            return n
+        }
+        function declare(name, list) {
+            print type " " name "(" list ");"
+        }
+        /^\.Sh / { inside = ($2 == "SYNOPSIS") }
+        !inside { next }
+        /^\.Ft / { arguments(substr($0, 5)); type = word[1] }
+        /^\.Fn / {
+            n = arguments(substr($0, 5))
+            list = ""
+            for (i = 2; i <= n; i++)
+                list = list (i > 2 ? ", " : "") word[i]
+            declare(word[1], list)
+        }
+        /^\.Fo / { name = $2; list = "" }
+        /^\.Fa / {
+            arguments(substr($0, 5))
+            list = list (list != "" ? ", " : "") word[1]
+        }
+        /^\.Fc/ { declare(name, list) }' "$1"
+}
+
+# Prints the names that a page gives itself in NAME.
+page_names()
+{
+    awk '/^\.Sh / { inside = ($2 == "NAME") }
+        inside && /^\.Nm / { print $2 }' "$1" | sort
+}
+
+# Writes the displays of EXAMPLES to files PREFIX-N.c, beside them what each
+# is to read and to print.
+extract()
+{
+    awk -v prefix="$2" '
+        function plain(s) {
+            gsub(/\\\(aq/, "\047", s)
+            gsub(/\\\(ga/, "`", s)
+            gsub(/\\\(ha/, "^", s)
+            gsub(/\\\(ti/, "~", s)
+            gsub(/\\\(dq/, "\"", s)
+            gsub(/\\-/, "-", s)
+            gsub(/\\&/, "", s)
+            gsub(/\\e/, "\\", s)
+            return s
+        }
+        /^\.Sh / { inside = ($2 == "EXAMPLES") }
+        !inside { next }
+        /^\.\\" input: / { input = input substr($0, 12) }
+        /^\.\\" output: / { output = output substr($0, 13) "\n" }
+        /^\.Ed/ && file != "" { close(file); file = "" }
+        file != "" { print plain($0) > file }
+        /^\.Bd/ {
+            base = prefix "-" ++n
+            file = base ".c"
+            printf "%s", input > (base ".in")
+            printf "%s", output > (base ".out")
+            close(base ".in")
+            close(base ".out")
+            input = output = ""
+        }' "$1"
+}
+
+# Runs a program for no longer than it may take. Standard input and output
+# are the two files given.
+run_limited()
+{
+    program=$1
+    "$program" <"$2" >"$3" 2>"$3.err" &
+    pid=$!
+    (
+        left=$seconds
+        while kill -0 "$pid"; do
+            [ "$left" -gt 0 ] || kill -9 "$pid"
+            sleep 1
+            left=$((left - 1))
+        done
+    ) >/dev/null 2>&1 &
+    wait "$pid"
+}
+
+# Every page: sections, names, declarations, references.
+check_page()
+{
+    page=$1
+    name=${page##*/}
+    sections="NAME SYNOPSIS DESCRIPTION EXAMPLES SEE HISTORY"
+    case $name in
+    *.3) sections="$sections LIBRARY RETURN ERRORS" ;;
+    esac
+    for section in $sections; do
+        grep -q "^\.Sh $section" "$page" ||
+            fail "$name has no section $section"
+    done
+    synopsis "$page" >"$work/synopsis"
+    cat "$work/synopsis" >>"$work/declarations"
+    sed 's/.*\(polling_[a-z0-9_]*\)(.*/\1/' "$work/synopsis" | sort \
+        >"$work/declared"
+    sed "s|\$| $name|" "$work/declared" >>"$work/documented"
+    page_names "$page" >"$work/names"
+    case $name in
+    *.3)
+        cmp -s "$work/names" "$work/declared" ||
+            fail "$name: NAME and SYNOPSIS do not name the same functions"
+        ;;
+    esac
+    awk '/^\./ {
+            for (i = 1; i < NF; i++)
+                if ($i ~ /^\.?Xr$/ && $(i + 1) ~ /^polling/)
+                    print $(i + 1) "." $(i + 2)
+        }' "$page" | sort -u >"$work/references"
+    while read -r reference; do
+        [ -f "$doc/$reference" ] ||
+            fail "$name refers to $reference, which does not exist"
+    done <"$work/references"
+}
+
+check_pages()
+{
+    : >"$work/declarations"
+    : >"$work/documented"
+    for page in "$doc"/*.[1-9]; do
+        if grep -q '^\.so ' "$page"; then
+            target=$(sed -n 's/^\.so man[1-9]\///p' "$page")
+            [ -f "$doc/$target" ] && ! grep -q '^\.so ' "$doc/$target" ||
+                fail "${page##*/} stands for $target, which is no page"
+        else
+            check_page "$page"
+        fi
+    done
+    header_functions >"$work/functions"
+    [ -s "$work/functions" ] || fail "no functions found in the header"
+    while read -r function; do
+        page=$(sed -n "s/^$function //p" "$work/documented")
+        if [ -z "$page" ]; then
+            fail "$function is on no page"
+        elif [ ! -f "$doc/$function.3" ]; then
+            fail "there is no $function.3 that leads to $page"
+        elif [ "$function.3" != "$page" ] &&
+            [ "$(cat "$doc/$function.3")" != ".so man3/$page" ]; then
+            fail "$function.3 does not lead to $page"
+        fi
+    done <"$work/functions"
+    while read -r function page; do
+        grep -q "^$function\$" "$work/functions" ||
+            fail "$page documents $function, which the header has not"
+    done <"$work/documented"
+    {
+        printf '#include <polling.h>\n'
+        cat "$work/declarations"
+        printf 'extern int nothing;\n'
+    } >"$work/synopsis.c"
+    compile "$work/synopsis" ||
+        fail "the declarations in the pages are not those of the header"
+}
+
+compile()
+{
+    # Unquoted on purpose: CC and the flags are lists of words.
+    $CC $CPPFLAGS $CFLAGS $strict -I"$srcdir/include" -c "$1.c" \
+        -o "$1.o" 2>"$1.log" || {
+        cat "$1.log"
+        return 1
+    }
+}
+
+link()
+{
+    $LIBTOOL --tag=CC --mode=link $CC $CFLAGS $LDFLAGS -pthread -no-install \
+        -o "$1" "$1.o" "$library" >"$1.log" 2>&1 || {
+        cat "$1.log"
+        return 1
+    }
+}
+
+# One program: the name to report, and the path without its suffix.
+check_program()
+{
+    programs=$((programs + 1))
+    if ! grep -q 'main(' "$2.c"; then
+        fail "$1 is no complete program"
+        return
+    fi
+    if ! compile "$2"; then
+        fail "$1 does not compile"
+        return
+    fi
+    [ -n "$library" ] || return
+    if ! link "$2"; then
+        fail "$1 does not link"
+        return
+    fi
+    [ "$runs" = yes ] || return
+    run_limited "$2" "$2.in" "$2.got"
+    status=$?
+    if [ "$status" -ne 0 ]; then
+        cat "$2.got" "$2.got.err"
+        fail "$1 ends with status $status"
+    elif [ -s "$2.out" ] && ! cmp -s "$2.out" "$2.got"; then
+        diff "$2.out" "$2.got"
+        fail "$1 does not print what its page says"
+    fi
+}
+
+check_programs()
+{
+    for page in "$doc"/*.[1-9]; do
+        grep -q '^\.so ' "$page" && continue
+        name=${page##*/}
+        extract "$page" "$work/$name"
+        if [ ! -f "$work/$name-1.c" ]; then
+            fail "$name has no program in EXAMPLES"
+            continue
+        fi
+        for file in "$work/$name"-*.c; do
+            check_program "$name, example ${file##*-}" "${file%.c}"
+        done
+    done
+    # The first indented program of README, up to its closing brace.
+    if [ -f "$srcdir/README" ]; then
+        awk '/^    #include/ { inside = 1 }
+            inside { sub(/^    /, ""); print }
+            inside && /^}/ { exit }' "$srcdir/README" >"$work/readme.c"
+        printf 'x' >"$work/readme.in"
+        : >"$work/readme.out"
+        check_program "README's program" "$work/readme"
+    fi
+}
+
+check_lint()
+{
+    if ! command -v mandoc >/dev/null 2>&1; then
+        echo "note: mandoc is not installed: the pages are not linted"
+        return
+    fi
+    for page in "$doc"/*.[1-9]; do
+        grep -q '^\.so ' "$page" && continue
+        mandoc -Tlint -W warning "$page" >"$work/lint" 2>&1 || {
+            cat "$work/lint"
+            fail "${page##*/} is not clean for mandoc -Tlint"
+        }
+    done
+}
+
+library=
+for candidate in lib/libpolling.la libpolling.la; do
+    [ -f "$builddir/$candidate" ] && library=$builddir/$candidate
+done
+runs=no
+printf 'int main(void)\n{\n\treturn 42;\n}\n' >"$work/probe.c"
+if compile "$work/probe" && $CC $CFLAGS $LDFLAGS -o "$work/probe" \
+    "$work/probe.o" 2>/dev/null; then
+    "$work/probe" 2>/dev/null
+    [ $? -eq 42 ] && runs=yes
+fi
+[ "$runs" = yes ] ||
+    echo "note: programs of $CC do not run here: the examples are not run"
+
+check_pages
+check_programs
+check_lint
+
+if [ "$failures" -ne 0 ]; then
+    echo "$failures failures"
+    exit 1
+fi
+if [ -z "$library" ]; then
+    echo "SKIP: no libpolling.la in $builddir: $programs programs were" \
+        "compiled, but neither linked nor run"
+    exit 77
+fi
+echo "$programs programs, $(grep -c . "$work/functions") functions"
+exit 0

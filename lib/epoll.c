@@ -87,8 +87,9 @@ control(int epfd, int operation, int fd, uint32_t events, uint64_t data)
 	return epoll_ctl(epfd, operation, fd, &event) < 0 ? -errno : 0;
 }
 
-/* What the kernel is to be told of s. One that is disarmed is EPOLLONESHOT
- * with nothing: epoll tells of a hang-up unasked, but then only once. */
+/* What the kernel is to be told of s. It reports EPOLLERR and EPOLLHUP unasked;
+ * named all the same, they tell an armed source from every other state. One
+ * that is disarmed is EPOLLONESHOT alone: a hang-up comes through, but once. */
 static uint32_t
 wanted(const struct source *s)
 {
@@ -96,7 +97,7 @@ wanted(const struct source *s)
 
 	if (!(s->flags & SOURCE_ARMED))
 		return EPOLLONESHOT;
-	events = s->interest & ALL_CONDITIONS & ~(EPOLLERR | EPOLLHUP);
+	events = (s->interest & ALL_CONDITIONS) | EPOLLERR | EPOLLHUP;
 	if (source_is_oneshot(s))
 		events |= EPOLLONESHOT;
 	if (source_is_edge(s))

@@ -52,6 +52,9 @@
 #define PATIENCE      30  /* seconds for all that has no time of its own */
 #define ERRORS_SHOWN  10
 #define SECOND        UINT64_C(1000000000)
+#define UNLIMITED     ULONG_MAX
+#define STEPS         32           /* of the histogram between 2^n and 2^(n+1) */
+#define BUCKETS       (60 * STEPS) /* for 64 bits */
 
 /* What is asked for, and the right answer. */
 struct target {
@@ -80,3 +83,446 @@ struct connection {
 	uint64_t sent_at[DEPTH_MAX]; /* when each request was, a ring */
 	char head[HEAD_MAX];
 };
+
+static struct {
+	struct polling *poller;
+	struct sockaddr_storage address; /* of the server */
+	socklen_t address_length;
+	const char *authority; /* HOST[:PORT], as in the first URL */
+	size_t authority_length;
+	struct target *targets;
+	unsigned target_count;
+	struct connection *connections; /* the idle ones come last */
+	unsigned connection_count;
+	unsigned opened;     /* connections that were begun */
+	unsigned connecting; /* of them, not connected yet */
+	unsigned busy;       /* connecting, asking or waiting for an answer */
+	unsigned depth;
+	bool measuring;
+	uint64_t requests; /* answered rightly */
+	uint64_t bytes;
+	uint64_t errors;
+	uint64_t latency_max;
+	uint64_t latencies[BUCKETS];
+	char scratch[SCRATCH_BYTES];
+} load;
+
+static void
+die(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+static uint64_t
+now(void)
+{
+	struct timespec t;
+
+	polling_now(&t);
+	return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
+}
+
+/*
+ * Latencies: a histogram whose buckets are 1/32 of their value wide, so that
+ * the memory does not grow with the run.
+ */
+
+static void
+count_latency(uint64_t ns)
+{
+	unsigned shift = 0;
+
+	if (ns > load.latency_max)
+		load.latency_max = ns;
+	while (ns >> shift >= 2 * STEPS)
+		shift++;
+	load.latencies[shift * STEPS + (unsigned)(ns >> shift)]++;
+}
+
+/* In milliseconds, what the given share of the latencies does not exceed. */
+static double
+percentile(double share)
+{
+	uint64_t total = 0, below = 0, ns;
+	unsigned i, shift;
+
+	for (i = 0; i < BUCKETS; i++)
+		total += load.latencies[i];
+	for (i = 0; i < BUCKETS - 1; i++) {
+		below += load.latencies[i];
+		if ((double)below >= share * (double)total)
+			break;
+	}
+	shift = i < 2 * STEPS ? 0 : i / STEPS - 1;
+	ns = ((uint64_t)(i - shift * STEPS + 1) << shift) - 1;
+	return (double)(ns < load.latency_max ? ns : load.latency_max) / 1e6;
+}
+
+/*
+ * Connections
+ */
+
+/* Tells the poller and load.busy what has become of c. */
+static void
+update(struct connection *c)
+{
+	bool asks = c->budget > 0 && c->under_way < load.depth;
+	bool busy = c->fd != -1 &&
+	    (!c->connected || c->budget > 0 || c->under_way > 0);
+	uint32_t interest = POLLING_IN | (asks ? POLLING_OUT : 0);
+
+	load.busy += busy;
+	load.busy -= c->busy;
+	c->busy = busy;
+	if (!c->connected)
+		interest = POLLING_OUT;
+	if (c->fd == -1 || c->interest == interest)
+		return;
+	if (polling_modify(load.poller, c->fd, interest, POLLING_LEVEL,
+		(uintptr_t)c) != 0)
+		die("polling_modify");
+	c->interest = interest;
+}
+
+static void
+disconnect(struct connection *c)
+{
+	if (c->fd == -1)
+		return;
+	if (polling_delete(load.poller, c->fd) != 0 && errno != ENOENT)
+		die("polling_delete");
+	(void)close(c->fd); /* what was to be read is read, or is lost */
+	c->fd = -1;
+	if (!c->connected)
+		load.connecting--;
+}
+
+/* Ends c because of an error, which it counts and, if it is one of the
+ * first, prints. Returns false. */
+static bool
+fail(struct connection *c, const char *format, ...)
+{
+	va_list arguments;
+
+	if (load.errors++ < ERRORS_SHOWN) {
+		va_start(arguments, format);
+		fprintf(stderr, "http-load: ");
+		vfprintf(stderr, format, arguments);
+		fprintf(stderr, "\n");
+		va_end(arguments);
+	}
+	disconnect(c);
+	update(c);
+	return false;
+}
+
+static int
+open_socket(void)
+{
+	int fd = socket(load.address.ss_family, SOCK_STREAM, 0);
+	int flags = fd == -1 ? -1 : fcntl(fd, F_GETFL);
+	int yes = 1;
+
+	if (flags != -1 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 &&
+	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) == 0)
+		return fd;
+	if (fd != -1)
+		(void)close(fd); /* it was never used */
+	return -1;
+}
+
+/* Begins to connect. Even if that is done at once, the poller tells it. */
+static void
+begin(struct connection *c)
+{
+	c->fd = open_socket();
+	if (c->fd == -1) {
+		fail(c, "socket: %s", strerror(errno));
+		return;
+	}
+	c->connected = c->last = c->in_body = false;
+	c->answered = 0;
+	load.connecting++;
+	if (polling_add(load.poller, c->fd, POLLING_OUT, POLLING_LEVEL,
+		(uintptr_t)c) != 0)
+		die("polling_add");
+	c->interest = POLLING_OUT;
+	if (connect(c->fd, (struct sockaddr *)&load.address,
+		load.address_length) != 0 &&
+	    errno != EINPROGRESS)
+		fail(c, "connect: %s", strerror(errno));
+	update(c);
+}
+
+/* Opens what is still to be opened, some at a time. */
+static void
+begin_more(void)
+{
+	while (load.opened < load.connection_count &&
+	    load.connecting < CONNECTING)
+		begin(&load.connections[load.opened++]);
+}
+
+/* A connection attempt is over, and the socket's error tells how. */
+static bool
+finish_connect(struct connection *c)
+{
+	int error = 0;
+	socklen_t length = sizeof error;
+
+	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
+		error = errno;
+	if (error != 0)
+		return fail(c, "connect: %s", strerror(error));
+	c->connected = true;
+	load.connecting--;
+	return true;
+}
+
+/* The server closes after a response, as it may: goes on over a new
+ * connection, where what it left unanswered is asked for again. */
+static void
+begin_again(struct connection *c)
+{
+	if (c->budget != UNLIMITED)
+		c->budget += c->under_way;
+	c->under_way = 0;
+	c->asking = c->answering;
+	c->asked = 0;
+	disconnect(c);
+	begin(c);
+}
+
+/*
+ * Requests
+ */
+
+static unsigned
+after(unsigned target)
+{
+	return target + 1 < load.target_count ? target + 1 : 0;
+}
+
+/* Writes the requests that c may send into scratch, beginning with what is
+ * left of one that was sent in part. Returns their length. */
+static size_t
+write_requests(const struct connection *c)
+{
+	size_t length = 0, skip = c->asked;
+	unsigned target = c->asking;
+	unsigned long count = load.depth - c->under_way;
+
+	for (count = count < c->budget ? count : c->budget; count > 0; count--) {
+		const struct target *t = &load.targets[target];
+		size_t n = t->request_length - skip;
+
+		if (n > sizeof load.scratch - length)
+			break;
+		memcpy(load.scratch + length, t->request + skip, n);
+		length += n;
+		skip = 0;
+		target = after(target);
+	}
+	return length;
+}
+
+/* Notes that the first n bytes of those were sent, at this time. */
+static void
+note_sent(struct connection *c, size_t n, uint64_t time)
+{
+	while (n > 0) {
+		size_t left = load.targets[c->asking].request_length - c->asked;
+
+		if (n < left) {
+			c->asked += n;
+			return;
+		}
+		n -= left;
+		c->asked = 0;
+		c->asking = after(c->asking);
+		c->sent_at[(c->first + c->under_way) % DEPTH_MAX] = time;
+		c->under_way++;
+		if (c->budget != UNLIMITED)
+			c->budget--;
+	}
+}
+
+/* Sends requests until there are enough under way or the socket is full. */
+static void
+ask(struct connection *c)
+{
+	size_t length;
+	ssize_t n;
+
+	while ((length = write_requests(c)) > 0) {
+		uint64_t time = now();
+
+		n = write(c->fd, load.scratch, length);
+		if (n < 0) {
+			if (errno != EAGAIN && errno != EWOULDBLOCK)
+				fail(c, "write: %s", strerror(errno));
+			return;
+		}
+		note_sent(c, (size_t)n, time);
+	}
+}
+
+/* Lets c send so many requests more. */
+static void
+allow(struct connection *c, unsigned long budget)
+{
+	if (c->fd == -1)
+		return;
+	c->budget = budget;
+	ask(c);
+	update(c);
+}
+
+/*
+ * Responses
+ */
+
+/* The value of a field in a header, which ends with a line end; else "". */
+static const char *
+field(const char *head, const char *name)
+{
+	size_t length = strlen(name);
+
+	while ((head = strchr(head, '\n')) != NULL) {
+		head++;
+		if (strncasecmp(head, name, length) == 0 &&
+		    head[length] == ':') {
+			head += length + 1;
+			return head + strspn(head, " \t");
+		}
+	}
+	return "";
+}
+
+/* Makes room for a body that is not known yet. */
+static bool
+expect(struct connection *c, struct target *t, uint64_t length)
+{
+	if (length > BODY_MAX)
+		return fail(c, "%s: %" PRIu64 " bytes are too many to keep",
+		    t->path, length);
+	free(t->body);
+	t->body_length = (size_t)length;
+	t->body = malloc(t->body_length + 1);
+	return t->body != NULL || fail(c, "%s: out of memory", t->path);
+}
+
+/* Checks the header of a response, which is complete. */
+static bool
+check_head(struct connection *c)
+{
+	struct target *t = &load.targets[c->answering];
+	const char *value = field(c->head, "Content-Length");
+	const char *connection = field(c->head, "Connection");
+	uint64_t length = strtoull(value, NULL, 10);
+
+	if (strncmp(c->head, "HTTP/1.", 7) != 0 ||
+	    strncmp(c->head + 8, " 200 ", 5) != 0)
+		return fail(c, "%s: %.*s", t->path,
+		    (int)strcspn(c->head, "\r\n"), c->head);
+	if (strspn(value, "0123456789") == 0 ||
+	    *field(c->head, "Transfer-Encoding") != '\0')
+		return fail(c, "%s: no Content-Length", t->path);
+	if (!t->known) {
+		if (!expect(c, t, length))
+			return false;
+	} else if (length != t->body_length) {
+		return fail(c, "%s: %" PRIu64 " bytes instead of %zu", t->path,
+		    length, t->body_length);
+	}
+	c->last = strncasecmp(connection, "close", 5) == 0 ||
+	    (c->head[7] == '0' &&
+		strncasecmp(connection, "keep-alive", 10) != 0);
+	c->in_body = true;
+	c->answered = 0;
+	return true;
+}
+
+/* Takes what n bytes have of a header. Returns how many; 0 at an error. */
+static size_t
+take_head(struct connection *c, const char *data, size_t n)
+{
+	size_t taken = 0;
+
+	while (taken < n && !c->in_body) {
+		if (c->answered == HEAD_MAX - 1) {
+			fail(c, "the header of a response is too long");
+			return 0;
+		}
+		c->head[c->answered++] = data[taken++];
+		c->head[c->answered] = '\0';
+		if (c->answered >= 4 &&
+		    memcmp(c->head + c->answered - 4, "\r\n\r\n", 4) == 0 &&
+		    !check_head(c))
+			return 0;
+	}
+	return taken;
+}
+
+/* The same for a body, which it compares or keeps. */
+static size_t
+take_body(struct connection *c, const char *data, size_t n)
+{
+	struct target *t = &load.targets[c->answering];
+
+	if (n > t->body_length - c->answered)
+		n = t->body_length - c->answered;
+	if (!t->known) {
+		memcpy(t->body + c->answered, data, n);
+	} else if (memcmp(t->body + c->answered, data, n) != 0) {
+		fail(c, "%s: wrong byte after %zu right ones", t->path,
+		    c->answered);
+		return 0;
+	}
+	c->answered += n;
+	return n;
+}
+
+/* A response is complete and right. False if c was the connection's last. */
+static bool
+finish_response(struct connection *c)
+{
+	load.targets[c->answering].known = true;
+	if (load.measuring) {
+		count_latency(now() - c->sent_at[c->first]);
+		load.requests++;
+	}
+	c->first = (c->first + 1) % DEPTH_MAX;
+	c->under_way--;
+	c->answering = after(c->answering);
+	c->in_body = false;
+	c->answered = 0;
+	if (c->last)
+		begin_again(c);
+	return !c->last;
+}
+
+/* Checks n bytes that the server sent. False if c is over, or begins anew. */
+static bool
+take(struct connection *c, const char *data, size_t n)
+{
+	while (n > 0) {
+		size_t taken;
+
+		if (c->under_way == 0)
+			return fail(c, "bytes that nobody asked for");
+		taken = c->in_body ? take_body(c, data, n)
+		                   : take_head(c, data, n);
+		if (taken == 0)
+			return false;
+		data += taken;
+		n -= taken;
+		if (c->in_body &&
+		    c->answered == load.targets[c->answering].body_length &&
+		    !finish_response(c))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads for tests: started and joined together, with a place for what
+ * they find wrong, since only the main thread may fail a case.
+ *
+ * Include it after harness.h.
+ */
+#ifndef TESTS_CREW_H
+#define TESTS_CREW_H
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+/*
+ * How often the long cases go round: TEST_SCALE is a percentage, for slow
+ * machines and for tools that slow a program down. At least 1.
+ */
+static inline int
+scaled(int count)
+{
+	const char *text = getenv("TEST_SCALE");
+	double scale = text == NULL ? 100 : strtod(text, NULL);
+	double result = count * scale / 100;
+
+	return result < 1 ? 1 : (int)result;
+}
+
+/* The first thing that went wrong; zero-initialised. */
+struct trouble {
+	atomic_int state; /* 0 none, 1 being written, 2 written */
+	char text[256];
+};
+
+static inline bool
+trouble_note(
+    struct trouble *t, const char *file, int line, const char *condition)
+{
+	int error = errno, none = 0;
+
+	if (atomic_compare_exchange_strong(&t->state, &none, 1)) {
+		(void)snprintf(t->text, sizeof(t->text), "%s:%d: not %s (%s)",
+		    file, line, condition, strerror(error));
+		atomic_store(&t->state, 2);
+	}
+	return false;
+}
+
+/* False, with the trouble noted, unless the condition holds. */
+#define check_that(trouble, condition) \
+	((condition) || trouble_note((trouble), HARNESS_HERE, #condition))
+
+static inline bool
+in_trouble(struct trouble *t)
+{
+	return atomic_load(&t->state) != 0;
+}
+
+/* On the main thread, when the others have been joined. */
+#define expect_no_trouble(t) \
+	ck_assert_msg(atomic_load(&(t)->state) == 0, "%s", (t)->text)
+
+#define CREW_MAX 16
+
+/* Threads that are joined together; zero-initialised. */
+struct crew {
+	pthread_t threads[CREW_MAX];
+	int count;
+};
+
+static inline void
+crew_start(struct crew *crew, void *(*run)(void *), void *argument)
+{
+	ck_assert_int_lt(crew->count, CREW_MAX);
+	ck_assert_int_eq(pthread_create(&crew->threads[crew->count], NULL, run,
+			     argument),
+	    0);
+	crew->count++;
+}
+
+static inline void
+crew_join(struct crew *crew)
+{
+	while (crew->count > 0) {
+		crew->count--;
+		ck_assert_int_eq(
+		    pthread_join(crew->threads[crew->count], NULL), 0);
+	}
+}
+
+/* After this moment what is to come has not come: LONG_MS, stretched. */
+static inline int64_t
+patience(void)
+{
+	return now_ns() + (int64_t)(LONG_MS * 1e6 * time_scale());
+}
+
+/* Lets others run until the counter has the value; false if it never has. */
+static inline bool
+reaches(atomic_int *counter, int value)
+{
+	int64_t give_up = patience();
+
+	while (atomic_load(counter) < value) {
+		if (now_ns() > give_up)
+			return false;
+		(void)sched_yield();
+	}
+	return true;
+}
+
+#endif /* TESTS_CREW_H */

@@ -8,9 +8,13 @@
 #ifdef __GNUC__
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+/* For the path of a wait: compilers do not inline a function with a large
+ * array on their own, and every return after a system call costs. */
+#define ALWAYS_INLINE inline __attribute__((__always_inline__))
 #else
-#define likely(x)   (x)
-#define unlikely(x) (x)
+#define likely(x)     (x)
+#define unlikely(x)   (x)
+#define ALWAYS_INLINE inline
 #endif
 
 /* The number of bits up to the highest one that is set; 0 for 0. */

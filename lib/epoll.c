@@ -105,36 +105,38 @@ wanted(const struct source *s)
 	return events;
 }
 
+/* epoll_pwait2(), or -ENOSYS. */
 static int
-wait_nanoseconds(struct backend *b, struct epoll_event *events, int capacity,
+wait_nanoseconds(int epfd, struct epoll_event *events, int capacity,
     const struct timespec *timeout)
 {
 #if HAVE_EPOLL_PWAIT2
-	struct kernel_timespec t;
+	struct kernel_timespec t = {timeout->tv_sec, timeout->tv_nsec};
+	int n = (int)syscall(SYS_epoll_pwait2, epfd, events, capacity, &t, NULL,
+	    KERNEL_SIGSET_BYTES);
 
-	if (timeout != NULL) {
-		t.tv_sec = timeout->tv_sec;
-		t.tv_nsec = timeout->tv_nsec;
-	}
-	return (int)syscall(SYS_epoll_pwait2, b->epfd, events, capacity,
-	    timeout != NULL ? &t : NULL, NULL, KERNEL_SIGSET_BYTES);
+	return n >= 0 ? n : -errno;
 #else
-	(void)b;
+	(void)epfd;
 	(void)events;
 	(void)capacity;
 	(void)timeout;
-	errno = ENOSYS;
-	return -1;
+	return -ENOSYS;
 #endif
 }
 
 static int
-wait_milliseconds(struct backend *b, struct epoll_event *events, int capacity,
-    const struct timespec *timeout)
+wait_milliseconds(int epfd, struct epoll_event *events, int capacity, int ms)
 {
-	return (int)syscall(SYS_epoll_pwait, b->epfd, events, capacity,
-	    timeout != NULL ? clock_milliseconds(timeout) : -1, NULL,
+	/* Newer architectures have the second one only, which is a little
+	 * slower where both are. */
+#ifdef SYS_epoll_wait
+	int n = (int)syscall(SYS_epoll_wait, epfd, events, capacity, ms);
+#else
+	int n = (int)syscall(SYS_epoll_pwait, epfd, events, capacity, ms, NULL,
 	    KERNEL_SIGSET_BYTES);
+#endif
+	return n >= 0 ? n : -errno;
 }
 
 /* What the kernel says where epoll_pwait2() is not to be had: one older than
@@ -142,26 +144,26 @@ wait_milliseconds(struct backend *b, struct epoll_event *events, int capacity,
 static bool
 is_missing(int error)
 {
-	return error == ENOSYS || error == EPERM || error == EACCES ||
-	       error == ENOTSUP;
+	return error == -ENOSYS || error == -EPERM || error == -EACCES ||
+	       error == -ENOTSUP;
 }
 
 static int
 wait_events(struct backend *b, struct epoll_event *events, int capacity,
     const struct timespec *timeout)
 {
-	if (atomic_load_explicit(&b->nanoseconds, memory_order_relaxed)) {
-		int n = wait_nanoseconds(b, events, capacity, timeout);
+	if (timeout == NULL)
+		return wait_milliseconds(b->epfd, events, capacity, -1);
+	if (!clock_is_zero(timeout) &&
+	    atomic_load_explicit(&b->nanoseconds, memory_order_relaxed)) {
+		int n = wait_nanoseconds(b->epfd, events, capacity, timeout);
 
-		if (likely(n >= 0))
+		if (!is_missing(n))
 			return n;
-		if (!is_missing(errno))
-			return -errno;
 		atomic_store(&b->nanoseconds, false);
 	}
-	int n = wait_milliseconds(b, events, capacity, timeout);
-
-	return n >= 0 ? n : -errno;
+	return wait_milliseconds(
+	    b->epfd, events, capacity, clock_milliseconds(timeout));
 }
 
 /* An instance that only the wake-up is registered in, or a negative errno. */
@@ -204,8 +206,8 @@ backend_open(struct backend **out, struct registry *r)
 		goto close_wakeup;
 	}
 	/* polling_supports() is to know before the first wait. */
-	atomic_store(&b->nanoseconds, true);
-	(void)wait_events(b, &event, 1, &zero);
+	atomic_store(
+	    &b->nanoseconds, wait_nanoseconds(b->epfd, &event, 1, &zero) >= 0);
 	*out = b;
 	return 0;
 

@@ -455,7 +455,7 @@ deliver(struct polling *p, struct wait *w, const struct ready *ready, int n,
 /* One look at everything, blocking for at most timeout where nothing is
  * there. counted: the caller is one of the sleepers. Returns 0 or a negative
  * errno if no event was stored. */
-static int
+static ALWAYS_INLINE int
 look(struct polling *p, struct wait *w, const struct timespec *timeout,
     bool counted)
 {
@@ -484,21 +484,45 @@ look(struct polling *p, struct wait *w, const struct timespec *timeout,
 	return n;
 }
 
-/* Waits without limit, or until deadline if that is not NULL. */
-static int
-block(struct polling *p, struct wait *w, const struct timespec *deadline)
+/*
+ * Waits until time, which is a deadline or, if relative, counts from now; NULL
+ * is no limit. A finite wait looks before it sleeps: an event that is there
+ * costs neither a timer nor the clock.
+ */
+static ALWAYS_INLINE int
+wait_until(struct polling *p, struct wait *w, const struct timespec *time,
+    bool relative)
 {
-	struct timespec left;
-	int error = 0;
+	const struct timespec *timeout = time != NULL ? &no_time : NULL;
+	struct timespec deadline, left;
+	bool counted = false;
+	int error;
 
-	atomic_fetch_add(&p->sleepers, 1);
-	while (w->count == 0 && !w->ended && error == 0) {
-		if (deadline != NULL && !clock_left(&left, deadline))
+	for (;;) {
+		if (timeout != &no_time && !counted) {
+			atomic_fetch_add(&p->sleepers, 1);
+			counted = true;
+		}
+		error = look(p, w, timeout, counted);
+		if (w->count > 0 || w->ended || error != 0)
 			break;
-		error = look(p, w, deadline != NULL ? &left : NULL, true);
+		if (time == NULL)
+			continue;
+		if (timeout == &no_time) {
+			if (!relative)
+				deadline = *time;
+			else if (clock_is_zero(time))
+				break;
+			else if (!clock_deadline(&deadline, time))
+				time = NULL;
+			timeout = time != NULL ? &left : NULL;
+		}
+		if (time != NULL && !clock_left(&left, &deadline))
+			break;
 	}
-	atomic_fetch_sub(&p->sleepers, 1);
-	return error;
+	if (counted)
+		atomic_fetch_sub(&p->sleepers, 1);
+	return error != 0 ? error : w->count;
 }
 
 static int
@@ -514,45 +538,32 @@ check_wait(const struct polling *p, const struct polling_event *events,
 	return events == NULL ? -EFAULT : 0;
 }
 
-/* Any finite wait looks first: an event that is there costs neither a timer
- * nor the clock. */
+/* Both public waits; they only jump here, since every return after a system
+ * call costs. */
+static int
+public_wait(struct polling *p, struct polling_event *events, int capacity,
+    const struct timespec *time, bool relative)
+{
+	struct wait w = {.events = events, .capacity = capacity};
+	int error = check_wait(p, events, capacity, time);
+
+	if (unlikely(error != 0))
+		return result(error);
+	return result(wait_until(p, &w, time, relative));
+}
+
 int
 polling_wait(struct polling *p, struct polling_event *events, int capacity,
     const struct timespec *timeout)
 {
-	struct wait w = {.events = events, .capacity = capacity};
-	struct timespec deadline;
-	int error = check_wait(p, events, capacity, timeout);
-
-	if (unlikely(error != 0))
-		return result(error);
-	if (timeout != NULL) {
-		error = look(p, &w, &no_time, false);
-		if (w.count > 0 || w.ended || error != 0 ||
-		    clock_is_zero(timeout))
-			return result(error != 0 ? error : w.count);
-	}
-	if (timeout != NULL && clock_deadline(&deadline, timeout))
-		error = block(p, &w, &deadline);
-	else
-		error = block(p, &w, NULL);
-	return result(error != 0 ? error : w.count);
+	return public_wait(p, events, capacity, timeout, true);
 }
 
 int
 polling_wait_until(struct polling *p, struct polling_event *events,
     int capacity, const struct timespec *deadline)
 {
-	struct wait w = {.events = events, .capacity = capacity};
-	int error = check_wait(p, events, capacity, deadline);
-
-	if (unlikely(error != 0))
-		return result(error);
-	if (deadline != NULL)
-		error = look(p, &w, &no_time, false);
-	if (w.count == 0 && !w.ended && error == 0)
-		error = block(p, &w, deadline);
-	return result(error != 0 ? error : w.count);
+	return public_wait(p, events, capacity, deadline, false);
 }
 
 int

@@ -33,23 +33,23 @@ struct trouble {
 	char text[256];
 };
 
+/* False, with the trouble noted, unless the condition holds. */
+#define check_that(trouble, condition) \
+	trouble_check((trouble), HARNESS_HERE, (condition), #condition)
+
 static inline bool
-trouble_note(
-    struct trouble *t, const char *file, int line, const char *condition)
+trouble_check(struct trouble *t, const char *file, int line, bool holds,
+    const char *condition)
 {
 	int error = errno, none = 0;
 
-	if (atomic_compare_exchange_strong(&t->state, &none, 1)) {
+	if (!holds && atomic_compare_exchange_strong(&t->state, &none, 1)) {
 		(void)snprintf(t->text, sizeof(t->text), "%s:%d: not %s (%s)",
 		    file, line, condition, strerror(error));
 		atomic_store(&t->state, 2);
 	}
-	return false;
+	return holds;
 }
-
-/* False, with the trouble noted, unless the condition holds. */
-#define check_that(trouble, condition) \
-	((condition) || trouble_note((trouble), HARNESS_HERE, #condition))
 
 static inline bool
 in_trouble(struct trouble *t)
@@ -73,8 +73,8 @@ static inline void
 crew_start(struct crew *crew, void *(*run)(void *), void *argument)
 {
 	ck_assert_int_lt(crew->count, CREW_MAX);
-	ck_assert_int_eq(pthread_create(&crew->threads[crew->count], NULL, run,
-			     argument),
+	ck_assert_int_eq(
+	    pthread_create(&crew->threads[crew->count], NULL, run, argument),
 	    0);
 	crew->count++;
 }

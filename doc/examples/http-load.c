@@ -485,10 +485,12 @@ take_body(struct connection *c, const char *data, size_t n)
 	return n;
 }
 
-/* A response is complete and right. False if c was the connection's last. */
+/* A response is complete and right. False if it is the connection's last. */
 static bool
 finish_response(struct connection *c)
 {
+	bool last = c->last;
+
 	load.targets[c->answering].known = true;
 	if (load.measuring) {
 		count_latency(now() - c->sent_at[c->first]);
@@ -499,9 +501,9 @@ finish_response(struct connection *c)
 	c->answering = after(c->answering);
 	c->in_body = false;
 	c->answered = 0;
-	if (c->last)
+	if (last)
 		begin_again(c);
-	return !c->last;
+	return !last;
 }
 
 /* Checks n bytes that the server sent. False if c is over, or begins anew. */
@@ -524,5 +526,171 @@ take(struct connection *c, const char *data, size_t n)
 		    !finish_response(c))
 			return false;
 	}
+	return true;
+}
+
+static void
+receive(struct connection *c)
+{
+	ssize_t n = read(c->fd, load.scratch, sizeof load.scratch);
+
+	if (n < 0) {
+		if (errno != EAGAIN && errno != EWOULDBLOCK)
+			fail(c, "read: %s", strerror(errno));
+	} else if (n == 0) {
+		fail(c, "a connection was closed with %u requests unanswered",
+		    c->under_way);
+	} else {
+		if (load.measuring)
+			load.bytes += (uint64_t)n;
+		take(c, load.scratch, (size_t)n);
+	}
+}
+
+/*
+ * The run
+ */
+
+static void
+handle(struct connection *c, uint32_t events)
+{
+	if (!c->connected)
+		finish_connect(c);
+	else if (events & POLLING_IN)
+		receive(c);
+	if (c->fd != -1 && c->connected)
+		ask(c);
+	update(c);
+	begin_more();
+}
+
+/* Handles events until the given time or until no connection is busy. */
+static void
+run_until(uint64_t end)
+{
+	struct timespec deadline = {
+	    .tv_sec = (time_t)(end / SECOND), .tv_nsec = (long)(end % SECOND)};
+	struct polling_event events[EVENTS];
+
+	while (load.busy > 0 && now() < end) {
+		int n = polling_wait_until(
+		    load.poller, events, EVENTS, &deadline);
+
+		if (n < 0)
+			die("polling_wait_until");
+		for (int i = 0; i < n; i++)
+			handle((struct connection *)events[i].key,
+			    events[i].events);
+	}
+}
+
+/* Lets all that is under way come to its end, but does not wait for ever. */
+static void
+run_to_end(void)
+{
+	run_until(now() + PATIENCE * SECOND);
+	for (unsigned i = 0; i < load.connection_count; i++) {
+		struct connection *c = &load.connections[i];
+
+		if (c->busy)
+			fail(c, "no answer in %d seconds", PATIENCE);
+	}
+}
+
+/* Loads the server, with a line each second. Returns the time it took. */
+static uint64_t
+measure(unsigned count, unsigned seconds)
+{
+	uint64_t start = now(), elapsed, requests = 0;
+
+	load.measuring = true;
+	for (unsigned i = 0; i < count; i++)
+		allow(&load.connections[i], UNLIMITED);
+	for (unsigned i = 1; i <= seconds && load.busy > 0; i++) {
+		run_until(start + i * SECOND);
+		printf("%4u s %10" PRIu64 " requests %8" PRIu64 " requests/s %4"
+		       PRIu64 " errors\n",
+		    i, load.requests, load.requests - requests, load.errors);
+		fflush(stdout);
+		requests = load.requests;
+	}
+	/* A request of which a part is sent is sent as a whole. */
+	for (unsigned i = 0; i < count; i++)
+		allow(&load.connections[i], load.connections[i].asked > 0);
+	run_to_end();
+	elapsed = now() - start;
+	load.measuring = false;
+	return elapsed;
+}
+
+static void
+summarize(uint64_t elapsed)
+{
+	double seconds = (double)elapsed / (double)SECOND;
+
+	printf("%" PRIu64 " requests in %.2f s: %.0f requests/s, %.1f MB/s\n"
+	       "latency p50 %.3f ms, p99 %.3f ms, max %.3f ms\n",
+	    load.requests, seconds, (double)load.requests / seconds,
+	    (double)load.bytes / 1e6 / seconds, percentile(0.5),
+	    percentile(0.99), (double)load.latency_max / 1e6);
+}
+
+static void
+run(unsigned count, unsigned seconds, bool learn)
+{
+	uint64_t elapsed;
+
+	begin_more();
+	run_to_end();
+	if (learn) {
+		allow(&load.connections[0], load.target_count);
+		run_to_end();
+	}
+	if (load.errors > 0)
+		return;
+	if (load.connection_count > count)
+		printf("holding %u idle connections\n",
+		    load.connection_count - count);
+	elapsed = measure(count, seconds);
+	for (unsigned i = count; i < load.connection_count; i++)
+		allow(&load.connections[i], 1);
+	run_to_end();
+	summarize(elapsed);
+}
+
+/*
+ * Beginning and end
+ */
+
+/* Finds an address that can be connected to. */
+static bool
+find_server(void)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct addrinfo *list;
+	char *host = strndup(load.authority, load.authority_length);
+	char *colon = host == NULL ? NULL : strrchr(host, ':');
+	const char *port = "80", *name = host;
+	int error, fd = -1;
+
+	if (host == NULL)
+		die("strndup");
+	if (colon != NULL && strchr(colon, ']') == NULL) {
+		*colon = '\0';
+		port = colon + 1;
+	}
+	if (*name == '[' && name[strlen(name) - 1] == ']') {
+		host[strlen(host) - 1] = '\0';
+		name++;
+	}
+	error = getaddrinfo(name, port, &hints, &list);
+	if (error != 0) {
+		fprintf(stderr, "http-load: %s: %s\n", name,
+		    gai_strerror(error));
+		free(host);
+		return false;
+	}
+	(void)fd;
+	free(host);
 	return true;
 }

@@ -147,25 +147,32 @@ free_table(struct table *t)
 	memset(t, 0, sizeof *t);
 }
 
+/* Makes room for capacity entries; t may be empty. */
 static int
-allocate_table(struct table *t, size_t capacity)
+grow_table(struct table *t, size_t capacity)
 {
-	if (capacity > SIZE_MAX / sizeof *t->entries)
+	struct pollfd *fds;
+	struct entry *entries;
+
+	if (capacity > SIZE_MAX / sizeof *entries)
 		return -ENOMEM;
-	t->fds = malloc(capacity * sizeof *t->fds);
-	t->entries = malloc(capacity * sizeof *t->entries);
+	fds = realloc(t->fds, capacity * sizeof *fds);
+	if (fds == NULL)
+		return -ENOMEM;
+	t->fds = fds;
+	entries = realloc(t->entries, capacity * sizeof *entries);
+	if (entries == NULL)
+		return -ENOMEM;
+	t->entries = entries;
 	t->capacity = capacity;
-	if (t->fds != NULL && t->entries != NULL)
-		return 0;
-	free_table(t);
-	return -ENOMEM;
+	return 0;
 }
 
 /* Moves to the spare table if there is one. The leader is out. */
 static void
 use_spare(struct backend *b)
 {
-	if (b->spare.fds == NULL)
+	if (b->spare.capacity == 0)
 		return;
 	memcpy(b->spare.fds, b->table.fds, b->count * sizeof *b->table.fds);
 	memcpy(b->spare.entries, b->table.entries,
@@ -176,26 +183,23 @@ use_spare(struct backend *b)
 }
 
 /* Makes sure that there is room for one source more than there are, in the
- * table or in a spare one. */
+ * table or, while the leader keeps hold of that, in a spare one. */
 static int
 reserve(struct backend *b)
 {
-	struct table larger;
-	size_t capacity = b->spare.fds != NULL ? b->spare.capacity
-					       : b->table.capacity;
-	int error;
+	size_t capacity = b->spare.capacity != 0 ? b->spare.capacity
+						 : b->table.capacity;
+	/* Removed sources keep their positions until the leader is out. */
+	size_t needed = (b->wanted > b->count ? b->wanted : b->count) + 1;
 
-	/* Removed sources keep their positions while a leader is inside. */
-	if (b->wanted + 1 <= capacity && b->count + 1 <= capacity)
+	if (needed <= capacity)
 		return 0;
-	error = allocate_table(&larger, capacity + capacity / 2);
-	if (error != 0)
-		return error;
-	free_table(&b->spare);
-	b->spare = larger;
-	if (!b->busy)
-		use_spare(b);
-	return 0;
+	/* By a quarter: a source is to cost no more than 64 bytes in all. */
+	needed += needed / 4;
+	if (b->busy)
+		return grow_table(&b->spare, needed);
+	use_spare(b);
+	return grow_table(&b->table, needed);
 }
 
 /* Copies an entry to where poll() sees it. The leader is out. */
@@ -216,9 +220,9 @@ backend_open(struct backend **out, struct registry *r)
 	if (b == NULL)
 		return -ENOMEM;
 	b->registry = r;
-	error = allocate_table(&b->table, FIRST_CAPACITY);
+	error = grow_table(&b->table, FIRST_CAPACITY);
 	if (error != 0)
-		goto free_backend;
+		goto free_table;
 	error = lock_init(&b->lock);
 	if (error != 0)
 		goto free_table;
@@ -243,7 +247,6 @@ destroy_lock:
 	lock_destroy(&b->lock);
 free_table:
 	free_table(&b->table);
-free_backend:
 	free(b);
 	return error;
 }

@@ -27,6 +27,8 @@ from_makefile()
 }
 CC=${CC:-$(from_makefile CC)}
 CC=${CC:-cc}
+CPPFLAGS=${CPPFLAGS-}
+LDFLAGS=${LDFLAGS-}
 CFLAGS=${CFLAGS-$(from_makefile CFLAGS)}
 strict="-std=c99 -D_POSIX_C_SOURCE=200809L -pthread"
 strict="$strict -Wall -Wextra -Werror -pedantic"

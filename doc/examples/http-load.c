@@ -7,9 +7,9 @@
  *
  * CONNECTIONS (10) ask for the URLs, which are of one server, in turn for
  * SECONDS (5), each with up to DEPTH (1) requests under way. IDLE (0) more
- * connections are opened first and do nothing until the end, when each has to
- * answer one request. A response must be what FOLDER has as the file, or
- * else what the server gave to the first request for the same URL.
+ * connections are opened first and do nothing until the end, when one request
+ * over each of them must be answered. A response must be what FOLDER has as the
+ * file, or else what the server gave to the first request for the same URL.
  *
  * Every second a line tells how it goes, and at the end there is a summary.
  * The exit status is 0 only if there was no wrong byte, no refused connection,
@@ -53,7 +53,7 @@
 #define ERRORS_SHOWN  10
 #define SECOND        UINT64_C(1000000000)
 #define UNLIMITED     ULONG_MAX
-#define STEPS         32           /* of the histogram between 2^n and 2^(n+1) */
+#define STEPS         32 /* of the histogram between 2^n and 2^(n+1) */
 #define BUCKETS       (60 * STEPS) /* for 64 bits */
 
 /* What is asked for, and the right answer. */
@@ -67,19 +67,19 @@ struct target {
 };
 
 struct connection {
-	int fd;           /* -1: not opened, or over */
+	int fd; /* -1: not opened, or over */
 	bool connected;
-	bool busy;        /* as counted in load.busy */
-	bool last;        /* the server closes after this response */
+	bool busy; /* as counted in load.busy */
+	bool last; /* the server closes after this response */
 	bool in_body;
-	uint32_t interest;      /* as the poller has it */
-	unsigned long budget;   /* requests that it may still send */
-	unsigned under_way;     /* requests sent but not answered */
-	unsigned asking;        /* the target of the next request to send, */
-	size_t asked;           /* of which so many bytes are sent */
-	unsigned answering;     /* the target of the next response, */
-	size_t answered;        /* so many bytes of whose header or body came */
-	unsigned first;         /* the oldest one in sent_at */
+	uint32_t interest;    /* as the poller has it */
+	unsigned long budget; /* requests that it may still send */
+	unsigned under_way;   /* requests sent but not answered */
+	unsigned asking;      /* the target of the next request to send, */
+	size_t asked;         /* of which so many bytes are sent */
+	unsigned answering;   /* the target of the next response, */
+	size_t answered;      /* so many bytes of whose header or body came */
+	unsigned first;       /* the oldest one in sent_at */
 	uint64_t sent_at[DEPTH_MAX]; /* when each request was, a ring */
 	char head[HEAD_MAX];
 };
@@ -169,7 +169,7 @@ update(struct connection *c)
 {
 	bool asks = c->budget > 0 && c->under_way < load.depth;
 	bool busy = c->fd != -1 &&
-	    (!c->connected || c->budget > 0 || c->under_way > 0);
+		    (!c->connected || c->budget > 0 || c->under_way > 0);
 	uint32_t interest = POLLING_IN | (asks ? POLLING_OUT : 0);
 
 	load.busy += busy;
@@ -179,8 +179,8 @@ update(struct connection *c)
 		interest = POLLING_OUT;
 	if (c->fd == -1 || c->interest == interest)
 		return;
-	if (polling_modify(load.poller, c->fd, interest, POLLING_LEVEL,
-		(uintptr_t)c) != 0)
+	if (polling_modify(
+		load.poller, c->fd, interest, POLLING_LEVEL, (uintptr_t)c) != 0)
 		die("polling_modify");
 	c->interest = interest;
 }
@@ -260,8 +260,8 @@ begin(struct connection *c)
 static void
 begin_more(void)
 {
-	while (load.opened < load.connection_count &&
-	    load.connecting < CONNECTING)
+	while (
+	    load.opened < load.connection_count && load.connecting < CONNECTING)
 		begin(&load.connections[load.opened++]);
 }
 
@@ -314,7 +314,8 @@ write_requests(const struct connection *c)
 	unsigned target = c->asking;
 	unsigned long count = load.depth - c->under_way;
 
-	for (count = count < c->budget ? count : c->budget; count > 0; count--) {
+	for (count = count < c->budget ? count : c->budget; count > 0;
+	     count--) {
 		const struct target *t = &load.targets[target];
 		size_t n = t->request_length - skip;
 
@@ -376,7 +377,8 @@ allow(struct connection *c, unsigned long budget)
 	if (c->fd == -1)
 		return;
 	c->budget = budget;
-	ask(c);
+	if (c->connected)
+		ask(c);
 	update(c);
 }
 
@@ -438,8 +440,8 @@ check_head(struct connection *c)
 		    length, t->body_length);
 	}
 	c->last = strncasecmp(connection, "close", 5) == 0 ||
-	    (c->head[7] == '0' &&
-		strncasecmp(connection, "keep-alive", 10) != 0);
+		  (c->head[7] == '0' &&
+		      strncasecmp(connection, "keep-alive", 10) != 0);
 	c->in_body = true;
 	c->answered = 0;
 	return true;
@@ -516,7 +518,7 @@ take(struct connection *c, const char *data, size_t n)
 		if (c->under_way == 0)
 			return fail(c, "bytes that nobody asked for");
 		taken = c->in_body ? take_body(c, data, n)
-		                   : take_head(c, data, n);
+				   : take_head(c, data, n);
 		if (taken == 0)
 			return false;
 		data += taken;
@@ -608,8 +610,8 @@ measure(unsigned count, unsigned seconds)
 		allow(&load.connections[i], UNLIMITED);
 	for (unsigned i = 1; i <= seconds && load.busy > 0; i++) {
 		run_until(start + i * SECOND);
-		printf("%4u s %10" PRIu64 " requests %8" PRIu64 " requests/s %4"
-		       PRIu64 " errors\n",
+		printf("%4u s %10" PRIu64 " requests %8" PRIu64
+		       " requests/s %4" PRIu64 " errors\n",
 		    i, load.requests, load.requests - requests, load.errors);
 		fflush(stdout);
 		requests = load.requests;
@@ -635,6 +637,7 @@ summarize(uint64_t elapsed)
 	    percentile(0.99), (double)load.latency_max / 1e6);
 }
 
+/* The stages: connect all; learn what is right; load; ask the idle ones. */
 static void
 run(unsigned count, unsigned seconds, bool learn)
 {
@@ -662,35 +665,243 @@ run(unsigned count, unsigned seconds, bool learn)
  * Beginning and end
  */
 
-/* Finds an address that can be connected to. */
+/* Takes HOST[:PORT] apart, in place. An IPv6 address is in brackets. */
+static void
+split(char *authority, char **host, const char **port)
+{
+	char *colon = strrchr(authority, ':');
+	size_t length;
+
+	*host = authority;
+	*port = "80";
+	if (colon != NULL && strchr(colon, ']') == NULL) {
+		*colon = '\0';
+		*port = colon + 1;
+	}
+	length = strlen(authority);
+	if (length > 2 && authority[0] == '[' && authority[length - 1] == ']') {
+		authority[length - 1] = '\0';
+		++*host;
+	}
+}
+
+/* Looks for an address of the host that can be connected to, and keeps it. */
+static int
+try_addresses(const struct addrinfo *list)
+{
+	int error = ENOENT;
+
+	for (; list != NULL && error != 0; list = list->ai_next) {
+		int fd = socket(
+		    list->ai_family, list->ai_socktype, list->ai_protocol);
+
+		error = 0;
+		if (fd == -1 ||
+		    connect(fd, list->ai_addr, list->ai_addrlen) != 0)
+			error = errno;
+		if (fd != -1)
+			(void)close(fd); /* nothing was sent */
+		memcpy(&load.address, list->ai_addr, list->ai_addrlen);
+		load.address_length = list->ai_addrlen;
+	}
+	return error;
+}
+
 static bool
 find_server(void)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 	struct addrinfo *list;
-	char *host = strndup(load.authority, load.authority_length);
-	char *colon = host == NULL ? NULL : strrchr(host, ':');
-	const char *port = "80", *name = host;
-	int error, fd = -1;
+	char *authority = strndup(load.authority, load.authority_length);
+	char *host;
+	const char *port;
+	int error;
 
-	if (host == NULL)
+	if (authority == NULL)
 		die("strndup");
-	if (colon != NULL && strchr(colon, ']') == NULL) {
-		*colon = '\0';
-		port = colon + 1;
-	}
-	if (*name == '[' && name[strlen(name) - 1] == ']') {
-		host[strlen(host) - 1] = '\0';
-		name++;
-	}
-	error = getaddrinfo(name, port, &hints, &list);
+	split(authority, &host, &port);
+	error = getaddrinfo(host, port, &hints, &list);
 	if (error != 0) {
-		fprintf(stderr, "http-load: %s: %s\n", name,
-		    gai_strerror(error));
-		free(host);
+		fprintf(stderr, "%s: %s\n", host, gai_strerror(error));
+	} else {
+		error = try_addresses(list);
+		freeaddrinfo(list);
+		if (error != 0)
+			fprintf(
+			    stderr, "%s:%s: %s\n", host, port, strerror(error));
+	}
+	free(authority);
+	return error == 0;
+}
+
+/* Reads the file that a path names: the right answer. */
+static bool
+read_file(const char *folder, struct target *t)
+{
+	char name[PATH_LONGEST];
+	size_t length = strlen(t->path);
+	int n = snprintf(name, sizeof name, "%s%s%s", folder, t->path,
+	    t->path[length - 1] == '/' ? "index.html" : "");
+	FILE *file = n < (int)sizeof name ? fopen(name, "rb") : NULL;
+	struct stat st;
+
+	if (file == NULL || fstat(fileno(file), &st) != 0) {
+		perror(name);
+		if (file != NULL)
+			fclose(file);
 		return false;
 	}
-	(void)fd;
-	free(host);
-	return true;
+	t->body_length = (size_t)st.st_size;
+	t->body = malloc(t->body_length + 1);
+	t->known = t->body != NULL &&
+		   fread(t->body, 1, t->body_length, file) == t->body_length;
+	fclose(file);
+	if (!t->known)
+		fprintf(stderr, "%s: cannot be read\n", name);
+	return t->known;
+}
+
+/* Takes a URL: what has to be asked and, with a folder, answered. */
+static bool
+add_target(const char *url, const char *folder)
+{
+	struct target *t = &load.targets[load.target_count++];
+	const char *authority = url + 7;
+	size_t length, size;
+
+	if (strncasecmp(url, "http://", 7) != 0 ||
+	    (length = strcspn(authority, "/")) == 0 ||
+	    strlen(url) >= PATH_LONGEST) {
+		fprintf(stderr, "%s: not http://HOST[:PORT]/PATH\n", url);
+		return false;
+	}
+	if (load.authority == NULL) {
+		load.authority = authority;
+		load.authority_length = length;
+	} else if (length != load.authority_length ||
+		   strncasecmp(authority, load.authority, length) != 0) {
+		fprintf(stderr, "%s: of another server\n", url);
+		return false;
+	}
+	t->path = authority[length] == '\0' ? "/" : authority + length;
+	size = strlen(url) + 64;
+	t->request = malloc(size);
+	if (t->request == NULL)
+		die("malloc");
+	t->request_length = (size_t)snprintf(t->request, size,
+	    "GET %s HTTP/1.1\r\nHost: %.*s\r\n\r\n", t->path, (int)length,
+	    authority);
+	return folder == NULL || read_file(folder, t);
+}
+
+/* Makes a poller and so many connections, none of them opened yet. */
+static void
+prepare(unsigned count)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct rlimit limit;
+
+	sigaction(SIGPIPE, &ignore, NULL); /* a write() fails instead */
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit); /* what it allows */
+	}
+	load.connections = calloc(count, sizeof *load.connections);
+	if (load.connections == NULL)
+		die("calloc");
+	for (unsigned i = 0; i < count; i++)
+		load.connections[i].fd = -1;
+	load.connection_count = count;
+	load.poller = polling_create(0);
+	if (load.poller == NULL)
+		die("polling_create");
+}
+
+static void
+finish(void)
+{
+	for (unsigned i = 0; i < load.connection_count; i++)
+		disconnect(&load.connections[i]);
+	polling_destroy(load.poller);
+	free(load.connections);
+	for (unsigned i = 0; i < load.target_count; i++) {
+		free(load.targets[i].request);
+		free(load.targets[i].body);
+	}
+	free(load.targets);
+}
+
+static bool
+load_server(char **urls, int url_count, const char *folder, unsigned count,
+    unsigned idle, unsigned seconds)
+{
+	load.targets = calloc((size_t)url_count, sizeof *load.targets);
+	if (load.targets == NULL)
+		die("calloc");
+	for (int i = 0; i < url_count; i++) {
+		if (!add_target(urls[i], folder))
+			return false;
+	}
+	if (!find_server())
+		return false;
+	prepare(count + idle);
+	run(count, seconds, folder == NULL);
+	printf("%" PRIu64 " errors\n", load.errors);
+	return load.errors == 0;
+}
+
+/* A number from lowest to highest. Misuse ends the program. */
+static unsigned
+number(const char *s, unsigned lowest, unsigned highest)
+{
+	char *end;
+	unsigned long value = strtoul(s, &end, 10);
+
+	if (*s < '0' || *s > '9' || *end != '\0' || value < lowest ||
+	    value > highest) {
+		fprintf(stderr, "http-load: %s: not %u to %u\n", s, lowest,
+		    highest);
+		exit(2);
+	}
+	return (unsigned)value;
+}
+
+static int
+usage(void)
+{
+	fprintf(stderr,
+	    "usage: http-load [-c CONNECTIONS] [-d DEPTH] [-i IDLE] "
+	    "[-r FOLDER]\n                 [-s SECONDS] URL...\n");
+	return 2;
+}
+
+int
+main(int argc, char **argv)
+{
+	unsigned count = 10, idle = 0, seconds = 5;
+	const char *folder = NULL;
+	bool right;
+	int option;
+
+	load.depth = 1;
+	while ((option = getopt(argc, argv, "c:d:i:r:s:")) != -1) {
+		if (option == 'c')
+			count = number(optarg, 1, 1000000);
+		else if (option == 'd')
+			load.depth = number(optarg, 1, DEPTH_MAX);
+		else if (option == 'i')
+			idle = number(optarg, 0, 1000000);
+		else if (option == 'r')
+			folder = optarg;
+		else if (option == 's')
+			seconds = number(optarg, 1, 1000000);
+		else
+			return usage();
+	}
+	if (optind == argc)
+		return usage();
+	right = load_server(
+	    argv + optind, argc - optind, folder, count, idle, seconds);
+	finish();
+	return right ? 0 : 1;
 }

@@ -12,7 +12,7 @@
  * - changes nothing when it fails;
  * - may be called from any thread at any time, on the same poller;
  * - fails with EBADF on a poller inherited by a forked child, until
- *   polling_reinit() has rebuilt it there.
+ *   polling_reinit() has rebuilt it there, and with EFAULT on a null poller.
  *
  * The manual pages, polling(7) first, tell the rest.
  */
@@ -125,7 +125,7 @@ POLLING_API void polling_destroy(struct polling *p);
  * A descriptor that never blocks, such as a regular file, is always ready.
  * Errors: EEXIST (added already), EBADF (no open descriptor), EINVAL
  * (unknown bits or mode), ENOTSUP (no such mode here), ENOMEM, ENOSPC (the
- * system's limit on watches).
+ * system's limit on watches), ELOOP (pollers nested too deep or in a circle).
  */
 POLLING_API int polling_add(struct polling *p, polling_fd fd, uint32_t interest,
     enum polling_mode mode, uintptr_t key);
@@ -133,7 +133,7 @@ POLLING_API int polling_add(struct polling *p, polling_fd fd, uint32_t interest,
 /*
  * Replaces interest, mode and key and arms the source again. It takes
  * effect at once, also for threads that are inside a wait.
- * Errors: ENOENT (not registered), EBADF, EINVAL, ENOTSUP as above.
+ * Errors: ENOENT (not registered), EINVAL, ENOTSUP as above.
  */
 POLLING_API int polling_modify(struct polling *p, polling_fd fd,
     uint32_t interest, enum polling_mode mode, uintptr_t key);
@@ -190,7 +190,7 @@ POLLING_API int polling_post(
  * for nesting the poller in another loop. It belongs to the poller: do not
  * read, write or close it. It is the same at every call until the poller is
  * rebuilt by polling_reinit(). Errors: ENOTSUP (the poll backend), EMFILE,
- * ENFILE, ENOMEM.
+ * ENFILE, ENOMEM, ELOOP (pollers nested too deep).
  */
 POLLING_API int polling_get_fd(struct polling *p);
 
@@ -205,7 +205,7 @@ POLLING_API int polling_supports(const struct polling *p, unsigned feature);
  * is the child's own. Posts and notifications still queued belong to the
  * parent and are not carried over; descriptors that are closed in the child
  * are dropped. Does nothing on a poller of this process's own. If it fails,
- * it may be called again. Errors: EMFILE, ENFILE, ENOMEM.
+ * it may be called again. Errors: EMFILE, ENFILE, ENOMEM, ENOSPC.
  */
 POLLING_API int polling_reinit(struct polling *p);
 

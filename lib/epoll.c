@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "cancel.h"
 #include "clock.h"
 #include "wakeup.h"
 
@@ -422,8 +423,13 @@ close_old:
 void
 backend_stale(struct backend *b)
 {
-	if (b->orphans && ++b->stale > STALE_MAX)
-		replace_instance(b);
+	int state;
+
+	if (!b->orphans || ++b->stale <= STALE_MAX)
+		return;
+	state = cancel_hold();
+	replace_instance(b);
+	cancel_release(state);
 }
 
 int

@@ -21,12 +21,12 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "backend.h"
+#include "cancel.h"
 #include "clock.h"
 #include "file.h"
 #include "lock.h"
@@ -76,6 +76,8 @@ struct backend {
 
 const char backend_name[] = "poll";
 
+static const struct timespec zero;
+
 static short
 to_poll(uint32_t interest)
 {
@@ -114,17 +116,13 @@ from_poll(short revents)
 	return conditions;
 }
 
-/* poll() with the precision and the behaviour of a system call: a thread that
- * is cancelled inside would leave the others without a leader. */
+/* poll() with the precision of the system, and no cancellation point. */
 static int
 poll_until(struct pollfd *fds, size_t count, const struct timespec *timeout)
 {
+	int state = cancel_hold();
 	int n;
-#if HAVE_PTHREAD_SETCANCELSTATE
-	int state;
 
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-#endif
 #if HAVE_PPOLL
 	n = ppoll(fds, (nfds_t)count, timeout, NULL);
 #else
@@ -133,9 +131,7 @@ poll_until(struct pollfd *fds, size_t count, const struct timespec *timeout)
 #endif
 	if (n < 0)
 		n = -errno;
-#if HAVE_PTHREAD_SETCANCELSTATE
-	(void)pthread_setcancelstate(state, NULL);
-#endif
+	cancel_release(state);
 	return n;
 }
 
@@ -334,7 +330,7 @@ backend_add(struct backend *b, int fd, struct source *s)
 	if (error != 0)
 		return error;
 	/* Open, but only as a name (O_PATH on Linux). */
-	if (poll(&probe, 1, 0) > 0 && (probe.revents & POLLNVAL))
+	if (poll_until(&probe, 1, &zero) > 0 && (probe.revents & POLLNVAL))
 		return -EBADF;
 	lock_acquire(&b->lock);
 	error = reserve(b);
@@ -543,7 +539,7 @@ look_beside(struct backend *b, struct ready *out, int capacity)
 			generations[i] = e->generation;
 		}
 		lock_release(&b->lock);
-		ready = poll(copies, (nfds_t)chunk, 0);
+		ready = poll_until(copies, chunk, &zero);
 		lock_acquire(&b->lock);
 		for (size_t i = 0; ready > 0 && i < chunk && n < capacity; i++)
 			/* It may have been moved or removed meanwhile. */

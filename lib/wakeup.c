@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #endif
 
+#include "cancel.h"
 #include "wakeup.h"
 
 #if !HAVE_PIPE2
@@ -88,16 +89,20 @@ int
 wakeup_signal(const struct wakeup *w)
 {
 	static const uint64_t one = 1;
+	int state = cancel_hold();
+	int error = 0;
 
 	/* EAGAIN: a full pipe, which is as readable as can be. */
 	if (write(w->write_fd, &one, sizeof one) < 0 && errno != EAGAIN)
-		return -errno;
-	return 0;
+		error = -errno;
+	cancel_release(state);
+	return error;
 }
 
 void
 wakeup_drain(const struct wakeup *w)
 {
+	int state = cancel_hold();
 	char buffer[256];
 
 	/* One read empties an eventfd; a pipe until it would block. Errors
@@ -105,4 +110,5 @@ wakeup_drain(const struct wakeup *w)
 	 * read that does not block. */
 	while (read(w->read_fd, buffer, sizeof buffer) == sizeof buffer)
 		continue;
+	cancel_release(state);
 }

@@ -479,8 +479,12 @@ take_body(struct connection *c, const char *data, size_t n)
 	if (!t->known) {
 		memcpy(t->body + c->answered, data, n);
 	} else if (memcmp(t->body + c->answered, data, n) != 0) {
-		fail(c, "%s: wrong byte after %zu right ones", t->path,
-		    c->answered);
+		while (*data == t->body[c->answered]) {
+			data++;
+			c->answered++;
+		}
+		fail(c, "%s: byte %zu of %zu is wrong", t->path,
+		    c->answered + 1, t->body_length);
 		return 0;
 	}
 	c->answered += n;

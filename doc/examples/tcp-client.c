@@ -1,25 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp-client.c - connects without blocking, and prints what the server says.
+ * tcp-client.c - connects without blocking and relays standard input.
  *
- *     tcp-client PORT [SECONDS]
+ *     tcp-client HOST PORT
  *
- * It connects to 127.0.0.1 and gives up after SECONDS (5). A connection that
- * is refused is told as such, and is seen like this: the source is reported
- * with POLLING_ERR, and SO_ERROR holds the reason.
+ * What comes from standard input goes to the server, what comes from the
+ * server to standard output, until the server closes the connection. Each of
+ * the host's addresses is tried in turn, for 10 seconds at most.
+ *
+ * A connection attempt is over when the socket is writable, and the socket's
+ * own error, SO_ERROR, tells how it went. Looking at the events alone is not
+ * enough: they tell that something has failed, but not what.
  */
 #define _POSIX_C_SOURCE 200809L
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
+#include <netdb.h>
 #include <polling.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define PATIENCE 10 /* seconds for a connection attempt */
+
+enum { KEY_INPUT, KEY_SERVER };
 
 static void
 die(const char *what)
@@ -28,97 +37,69 @@ die(const char *what)
 	exit(1);
 }
 
-/* Begins to connect; the socket is writable when it is done or refused. */
+/* Waits until a connection attempt is over. Returns 0 or its error. */
 static int
-begin_connecting(unsigned short port)
+await_connection(struct polling *p, int fd)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET};
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	address.sin_port = htons(port);
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (fd < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-		die("socket");
-	if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0 &&
-	    errno != EINPROGRESS)
-		die("connect");
-	return fd;
-}
-
-/* Waits for the one source; ends the program when the deadline has come. */
-static void
-wait_for_event(struct polling *p, const struct timespec *deadline)
-{
+	const struct timespec patience = {.tv_sec = PATIENCE};
 	struct polling_event event;
-	int n = polling_wait_until(p, &event, 1, deadline);
+	socklen_t length = sizeof(int);
+	int error, n;
 
-	if (n < 0)
-		die("polling_wait_until");
-	if (n == 0) {
-		fprintf(stderr, "the server takes too long\n");
-		exit(1);
-	}
-}
-
-/* Why the connection was refused; 0 if it was not. */
-static int
-error_of(int fd)
-{
-	int error;
-	socklen_t length = sizeof error;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
-		die("getsockopt");
+	if (polling_add(p, fd, POLLING_OUT, POLLING_ONESHOT, KEY_SERVER) != 0)
+		die("polling_add");
+	n = polling_wait(p, &event, 1, &patience);
+	if (n == -1)
+		die("polling_wait");
+	if (n == 0)
+		return ETIMEDOUT;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == -1)
+		return errno;
 	return error;
 }
 
-/* Prints what comes until the server closes the connection. */
-static void
-print_all(struct polling *p, int fd, const struct timespec *deadline)
+/* Connects to one address. Returns the socket, or -1 with errno set. */
+static int
+connect_to(struct polling *p, const struct addrinfo *a)
 {
-	char buffer[4096];
-	ssize_t n;
+	int fd = socket(a->ai_family, a->ai_socktype, a->ai_protocol);
+	int error = 0;
 
-	for (;;) {
-		if (polling_modify(p, fd, POLLING_IN, POLLING_ONESHOT, 1) != 0)
-			die("polling_modify");
-		wait_for_event(p, deadline);
-		n = read(fd, buffer, sizeof buffer);
-		if (n == 0)
-			return;
-		if (n > 0)
-			fwrite(buffer, 1, (size_t)n, stdout);
-		else if (errno != EAGAIN && errno != EWOULDBLOCK)
-			die("read");
-	}
+	if (fd == -1)
+		return -1;
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
+		die("fcntl");
+	if (connect(fd, a->ai_addr, a->ai_addrlen) == -1)
+		error = errno;
+	if (error == 0 || error == EINPROGRESS)
+		error = await_connection(p, fd);
+	if (error == 0)
+		return fd;
+	(void)polling_delete(p, fd); /* ENOENT if it was refused at once */
+	close(fd);
+	errno = error;
+	return -1;
 }
 
-int
-main(int argc, char **argv)
+/* Connects to a host, whatever address of it answers. */
+static int
+connect_host(struct polling *p, const char *host, const char *port)
 {
-	struct timespec deadline;
-	struct polling *p;
-	int fd, error;
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct addrinfo *list;
+	int error = getaddrinfo(host, port, &hints, &list);
+	int fd = -1;
 
-	if (argc < 2) {
-		fprintf(stderr, "usage: tcp-client PORT [SECONDS]\n");
-		return 2;
+	if (error != 0) {
+		fprintf(stderr, "%s: %s\n", host, gai_strerror(error));
+		return -1;
 	}
-	polling_now(&deadline);
-	deadline.tv_sec += argc > 2 ? atoi(argv[2]) : 5;
-	p = polling_create(0);
-	if (p == NULL)
-		die("polling_create");
-	fd = begin_connecting((unsigned short)atoi(argv[1]));
-	if (polling_add(p, fd, POLLING_OUT, POLLING_ONESHOT, 1) != 0)
-		die("polling_add");
-	wait_for_event(p, &deadline);
-	error = error_of(fd);
-	if (error == 0)
-		print_all(p, fd, &deadline);
-	else
-		fprintf(stderr, "cannot connect: %s\n", strerror(error));
-	polling_destroy(p);
-	close(fd);
-	return error != 0;
+	for (struct addrinfo *a = list; a != NULL && fd == -1; a = a->ai_next) {
+		fd = connect_to(p, a);
+		if (fd == -1)
+			fprintf(stderr, "%s port %s: %s\n", host, port,
+			    strerror(errno));
+	}
+	freeaddrinfo(list);
+	return fd;
 }

@@ -1,21 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp-listener.c - the smallest server: greets whoever connects.
+ * tcp-listener.c - the smallest server: sends back what it is sent.
  *
  *     tcp-listener [PORT]
  *
- * It listens at 127.0.0.1, prints the port (a free one unless given), and
- * serves until it is killed. Try it with: nc 127.0.0.1 PORT
+ * It listens at 127.0.0.1, port 8000 unless told otherwise. Try it with
+ * tcp-client, telnet or nc from several terminals at once.
+ *
+ * The key of every socket is its descriptor, and that is all it knows about a
+ * client: bytes that a client does not take back in time stay where they are,
+ * in the kernel, and in the end the client cannot send more.
  */
 #define _POSIX_C_SOURCE 200809L
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <polling.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,56 +32,118 @@ die(const char *what)
 	exit(1);
 }
 
-/* A socket that listens at 127.0.0.1 and does not block. */
-static int
-listen_at(unsigned short port)
+/* For descriptors that the poller watches a call must not block: readiness
+ * is what was true a moment ago. */
+static void
+set_nonblocking(int fd)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET};
-	socklen_t length = sizeof address;
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int flags = fcntl(fd, F_GETFL);
 
-	address.sin_port = htons(port);
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (fd < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+	if (flags == -1 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1)
+		die("fcntl");
+}
+
+static int
+listen_on(int port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+	    .sin_port = htons((uint16_t)port),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int yes = 1;
+
+	if (fd == -1)
 		die("socket");
-	if (bind(fd, (struct sockaddr *)&address, length) < 0 ||
-	    listen(fd, 16) < 0)
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == -1)
+		die("setsockopt");
+	if (bind(fd, (struct sockaddr *)&address, sizeof address) == -1)
+		die("bind");
+	if (listen(fd, SOMAXCONN) == -1)
 		die("listen");
-	if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
-		die("getsockname");
-	printf("listening on 127.0.0.1:%d\n", ntohs(address.sin_port));
-	fflush(stdout);
+	set_nonblocking(fd);
 	return fd;
+}
+
+static void
+accept_client(struct polling *p, int listener)
+{
+	int fd = accept(listener, NULL, NULL);
+
+	if (fd == -1) {
+		perror("accept"); /* that client has gone, or must wait */
+	} else {
+		set_nonblocking(fd);
+		if (polling_add(p, fd, POLLING_IN, POLLING_ONESHOT,
+			(uintptr_t)fd) != 0)
+			die("polling_add");
+	}
+	/* An event disarms its source: ask for the next one. */
+	if (polling_modify(p, listener, POLLING_IN, POLLING_ONESHOT,
+		(uintptr_t)listener) != 0)
+		die("polling_modify");
+}
+
+/* Sends back what a client has sent. Returns what to wait for next; 0 if the
+ * client has gone. */
+static uint32_t
+echo(int fd)
+{
+	char buffer[4096];
+	ssize_t received, sent;
+
+	received = recv(fd, buffer, sizeof buffer, MSG_PEEK);
+	if (received == -1 && errno == EAGAIN)
+		return POLLING_IN;
+	if (received <= 0)
+		return 0;
+	sent = send(fd, buffer, (size_t)received, 0);
+	if (sent == -1 && errno == EAGAIN)
+		return POLLING_OUT;
+	/* Now take from the kernel what was sent, and no more. */
+	if (sent <= 0 || recv(fd, buffer, (size_t)sent, 0) != sent)
+		return 0;
+	return POLLING_IN;
+}
+
+static void
+handle_client(struct polling *p, int fd)
+{
+	uint32_t interest = echo(fd);
+
+	if (interest == 0) {
+		polling_delete(p, fd);
+		close(fd);
+	} else if (polling_modify(p, fd, interest, POLLING_ONESHOT,
+		       (uintptr_t)fd) != 0) {
+		die("polling_modify");
+	}
 }
 
 int
 main(int argc, char **argv)
 {
-	static const char greeting[] = "hello\n";
-	int port = argc > 1 ? atoi(argv[1]) : 0;
-	int listener = listen_at((unsigned short)port);
+	int listener = listen_on(argc > 1 ? atoi(argv[1]) : 8000);
 	struct polling *p = polling_create(0);
-	struct polling_event event;
+	struct polling_event events[64];
 
 	if (p == NULL)
 		die("polling_create");
-	if (polling_add(p, listener, POLLING_IN, POLLING_ONESHOT, 1) != 0)
+	if (polling_add(p, listener, POLLING_IN, POLLING_ONESHOT,
+		(uintptr_t)listener) != 0)
 		die("polling_add");
-	while (polling_wait(p, &event, 1, NULL) >= 0) {
-		int client = accept(listener, NULL, NULL);
+	signal(SIGPIPE, SIG_IGN); /* a send() fails instead */
+	for (;;) {
+		int n = polling_wait(p, events, 64, NULL);
 
-		/* Whoever is not there any more has gone by himself. */
-		if (client >= 0) {
-			if (send(client, greeting, strlen(greeting),
-				MSG_NOSIGNAL) < 0)
-				perror("send");
-			close(client);
+		if (n == -1)
+			die("polling_wait");
+		for (int i = 0; i < n; i++) {
+			int fd = (int)events[i].key;
+
+			if (fd == listener)
+				accept_client(p, listener);
+			else
+				handle_client(p, fd);
 		}
-		/* The event has disarmed the listener. Armed again, it
-		 * reports at once if another client waits. */
-		if (polling_modify(
-			p, listener, POLLING_IN, POLLING_ONESHOT, 1) != 0)
-			die("polling_modify");
 	}
-	die("polling_wait");
 }

@@ -1,29 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * two-listeners.c - two servers in one loop, told apart by their keys.
+ * two-listeners.c - two services in one thread, told apart by their keys.
  *
- *     two-listeners
+ *     two-listeners [PORT [PORT]]
  *
- * It listens at two free ports of 127.0.0.1 and prints them. Whoever connects
- * is told which of the two it was. A key may be any number or a pointer; here
- * it points to what the program knows of a listener.
+ * At the first port of 127.0.0.1, 8001 unless told otherwise, a client is
+ * given the time of day, at the second, 8002, its number among the clients.
+ *
+ * A key is a pointer here, to what the program knows about the source. The
+ * listeners are level-triggered: they are reported by every wait until the
+ * last client is accepted, and never have to be armed again.
  */
 #define _POSIX_C_SOURCE 200809L
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <polling.h>
-#include <stdint.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-struct listener {
+struct service {
 	int fd;
-	const char *answer;
+	unsigned long clients;
+	/* Writes the answer to a client. */
+	void (*answer)(const struct service *s, char *text, size_t size);
 };
 
 static void
@@ -34,57 +41,91 @@ die(const char *what)
 }
 
 static void
-start(struct listener *l)
+tell_time(const struct service *s, char *text, size_t size)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET};
-	socklen_t length = sizeof address;
+	time_t now = time(NULL);
+	struct tm tm;
 
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	l->fd = socket(AF_INET, SOCK_STREAM, 0);
-	if (l->fd < 0 || fcntl(l->fd, F_SETFL, O_NONBLOCK) < 0)
-		die("socket");
-	if (bind(l->fd, (struct sockaddr *)&address, length) < 0 ||
-	    listen(l->fd, 16) < 0)
-		die("listen");
-	if (getsockname(l->fd, (struct sockaddr *)&address, &length) < 0)
-		die("getsockname");
-	printf("127.0.0.1:%d: %s", ntohs(address.sin_port), l->answer);
-	fflush(stdout);
+	(void)s;
+	if (localtime_r(&now, &tm) == NULL ||
+	    strftime(text, size, "%Y-%m-%d %H:%M:%S\n", &tm) == 0)
+		text[0] = '\0';
 }
 
 static void
-serve(const struct listener *l)
+tell_number(const struct service *s, char *text, size_t size)
 {
-	int client = accept(l->fd, NULL, NULL);
+	snprintf(text, size, "You are number %lu.\n", s->clients);
+}
 
-	if (client < 0)
-		return; /* gone already: the next event tells of the next */
-	if (send(client, l->answer, strlen(l->answer), MSG_NOSIGNAL) < 0)
+/* Accepts one client, answers and says goodbye. The answer is so short that
+ * it fits in the socket's buffer, so there is nothing to wait for. */
+static void
+serve(struct service *s)
+{
+	char text[64];
+	int fd = accept(s->fd, NULL, NULL);
+
+	if (fd == -1) {
+		if (errno == EAGAIN || errno == ECONNABORTED)
+			return; /* the client has gone again */
+		die("accept");
+	}
+	s->clients++;
+	s->answer(s, text, sizeof text);
+	if (send(fd, text, strlen(text), 0) == -1)
 		perror("send");
-	close(client);
+	close(fd);
+}
+
+static int
+listen_on(int port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+	    .sin_port = htons((uint16_t)port),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int yes = 1;
+
+	if (fd == -1)
+		die("socket");
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == -1)
+		die("setsockopt");
+	if (bind(fd, (struct sockaddr *)&address, sizeof address) == -1)
+		die("bind");
+	if (listen(fd, SOMAXCONN) == -1)
+		die("listen");
+	/* The client that a wait told of may be gone before the accept(). */
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
+		die("fcntl");
+	return fd;
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
-	struct listener listeners[] = {
-	    {-1, "the first\n"}, {-1, "the second\n"}};
+	struct service services[2] = {
+	    {.answer = tell_time}, {.answer = tell_number}};
 	struct polling *p = polling_create(0);
 	struct polling_event events[2];
-	int n;
 
 	if (p == NULL)
 		die("polling_create");
-	/* Level-triggered sources need no polling_modify(): they are reported
-	 * for as long as somebody waits to be accepted. */
+	signal(SIGPIPE, SIG_IGN); /* a send() fails instead */
 	for (int i = 0; i < 2; i++) {
-		start(&listeners[i]);
-		if (polling_add(p, listeners[i].fd, POLLING_IN, POLLING_LEVEL,
-			(uintptr_t)&listeners[i]) != 0)
+		struct service *s = &services[i];
+
+		s->fd = listen_on(argc > 1 + i ? atoi(argv[1 + i]) : 8001 + i);
+		if (polling_add(p, s->fd, POLLING_IN, POLLING_LEVEL,
+			(uintptr_t)s) != 0)
 			die("polling_add");
 	}
-	while ((n = polling_wait(p, events, 2, NULL)) >= 0)
+	for (;;) {
+		int n = polling_wait(p, events, 2, NULL);
+
+		if (n == -1)
+			die("polling_wait");
 		for (int i = 0; i < n; i++)
-			serve((const struct listener *)events[i].key);
-	die("polling_wait");
+			serve((struct service *)events[i].key);
+	}
 }

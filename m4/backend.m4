@@ -25,30 +25,35 @@ AC_DEFUN([POLLING_CANDIDATE], [
 AC_DEFUN([POLLING_BACKEND], [
   polling_found=
   polling_unwritten=
-  # Linux, Android, Redox, and illumos, which prefers its own.
-  POLLING_CANDIDATE([port], [event ports],
-    [#include <port.h>], [return port_create();])
+  # Linux, Android and Redox. The system calls keep out what only imitates
+  # the functions on top of another interface, which is then the better one.
   POLLING_CANDIDATE([epoll], [epoll_create1],
-    [#include <sys/epoll.h>], [return epoll_create1(EPOLL_CLOEXEC);])
+    [#include <sys/epoll.h>
+     #include <sys/syscall.h>
+     #include <unistd.h>],
+    [return epoll_create1(EPOLL_CLOEXEC) + (int)syscall(SYS_epoll_pwait);])
   # The BSDs and the Apple systems.
   POLLING_CANDIDATE([kqueue], [kqueue],
     [#include <sys/types.h>
      #include <sys/event.h>], [return kqueue();])
-  # Windows, through MinGW.
-  POLLING_CANDIDATE([iocp], [completion ports],
-    [#include <winsock2.h>
-     #include <windows.h>],
-    [return !CreateIoCompletionPort(INVALID_HANDLE_VALUE, 0, 0, 0);])
+  # illumos and Solaris.
+  POLLING_CANDIDATE([port], [port_create],
+    [#include <port.h>], [return port_create();])
   # Every other Unix.
   POLLING_CANDIDATE([poll], [poll],
     [#include <poll.h>], [struct pollfd f = {0}; return poll(&f, 1, 0);])
+  # Windows, through MinGW. Cygwin has it too, but is a Unix to its programs.
+  POLLING_CANDIDATE([iocp], [Winsock and completion ports],
+    [#include <winsock2.h>
+     #include <windows.h>],
+    [return !CreateIoCompletionPort(INVALID_HANDLE_VALUE, 0, 0, 0);])
 
   AC_ARG_WITH([backend],
     [AS_HELP_STRING([--with-backend=NAME],
       [use this backend instead of the best one that works here])],
     [], [with_backend=auto])
   AS_CASE([$with_backend],
-    [auto|yes|no], [
+    [auto|yes], [
       set dummy $polling_found
       BACKEND=$[2]
       AS_IF([test -z "$BACKEND"],

@@ -5,7 +5,7 @@
 # Whether the linker takes a GNU version script. GNU ld, gold, lld and the
 # linkers of the BSDs and Solaris do; those of Apple and Windows do not, and
 # get a list of exported names instead. Defines the conditional
-# HAVE_VERSION_SCRIPT; used for the shared library.
+# HAVE_VERSION_SCRIPT and substitutes VERSION_SCRIPT, yes or no.
 AC_DEFUN([POLLING_VERSION_SCRIPT], [
   AC_CACHE_CHECK([whether the linker takes a version script],
     [polling_cv_version_script], [
@@ -20,4 +20,5 @@ AC_DEFUN([POLLING_VERSION_SCRIPT], [
   ])
   AM_CONDITIONAL([HAVE_VERSION_SCRIPT],
     [test "$polling_cv_version_script" = yes])
+  AC_SUBST([VERSION_SCRIPT], [$polling_cv_version_script])
 ])

@@ -3,18 +3,25 @@
 #
 # abi.sh - the header, the map, the shared and the static library agree on
 # what is public: no name is missing anywhere, and none is there by accident.
+#
+# From the environment: srcdir, NM, VERSION_SCRIPT (yes or no). Exit status:
+# 0, 1, or 77 if only the header and the map could be compared.
 
 set -eu
 srcdir=${srcdir:-.}
-NM=${NM:-nm}
+NM=${NM:-nm} # may hold flags, so it is not quoted below
 scratch=$(mktemp -d ./abi.XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' HUP INT TERM
+LC_ALL=C # for sort
+export LC_ALL
 status=0
+libraries=0
 
 # compare WHAT FILE: FILE must hold the names of the map.
 compare() {
     if diff "$scratch/map" "$2" >"$scratch/diff"; then
-        echo "$1: $(wc -l <"$2") names, as in the map"
+        echo "$1: $(($(wc -l <"$2"))) names, as in the map"
     else
         echo "$1 differs from the map (<: only the map, >: only $1):"
         cat "$scratch/diff"
@@ -34,22 +41,26 @@ sed -n 's/^POLLING_API .*[ *]\(polling_[a-z_]*\)(.*/\1/p' \
     "$srcdir/include/polling.h" | sort >"$scratch/header"
 compare header "$scratch/header"
 
-if ! "$NM" --version >/dev/null 2>&1; then
-    echo "SKIP the libraries: no $NM"
+if ! $NM --version >/dev/null 2>&1; then
+    echo "SKIP: no $NM to read the libraries with"
     exit $((status ? 1 : 77))
 fi
 
 shared=lib/.libs/libpolling.so
 if [ -f "$shared" ]; then
+    libraries=$((libraries + 1))
     # Versioned names are NAME@@NODE, and the node itself is a symbol.
-    "$NM" -D --defined-only "$shared" |
-        awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' |
+    $NM -D --defined-only "$shared" >"$scratch/dynamic"
+    awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' "$scratch/dynamic" |
         sort >"$scratch/shared"
     compare "$shared" "$scratch/shared"
-    if grep -q 'HAVE_VERSION_SCRIPT_TRUE=.*#' config.status; then
+    if [ "${VERSION_SCRIPT:-yes}" = no ]; then
         echo "symbol versions: not checked, the linker has none"
-    elif "$NM" -D --with-symbol-versions --defined-only "$shared" |
-        grep ' T ' | grep -v '@@LIBPOLLING_'; then
+    elif ! grep -q '@@' "$scratch/dynamic" &&
+        ! $NM --help | grep -q with-symbol-versions; then
+        echo "symbol versions: not checked, $NM does not tell them"
+    elif grep ' [TtRrDd] ' "$scratch/dynamic" |
+        grep -v '@@LIBPOLLING_[0-9]'; then
         echo "the names above have no version"
         status=1
     fi
@@ -60,13 +71,18 @@ fi
 static=lib/.libs/libpolling.a
 [ -f "$static" ] || static=lib/libpolling.a
 if [ -f "$static" ]; then
+    libraries=$((libraries + 1))
     # Internal functions are global there, so their names are out of the way.
     # Sanitizers and profilers add names of their own, with two underscores.
-    "$NM" -g --defined-only "$static" 2>/dev/null |
-        awk 'NF == 3 && $3 !~ /^polling_priv_/ && $3 !~ /^__/ { print $3 }' |
-        sort -u >"$scratch/static"
+    $NM -g --defined-only "$static" >"$scratch/global" 2>/dev/null
+    awk 'NF == 3 && $3 !~ /^polling_priv_/ && $3 !~ /^__/ { print $3 }' \
+        "$scratch/global" | sort -u >"$scratch/static"
     compare "$static" "$scratch/static"
 else
     echo "static library: not built, not checked"
 fi
-exit $status
+[ "$libraries" != 0 ] || {
+    echo "SKIP: neither library is built"
+    exit $((status ? 1 : 77))
+}
+exit "$status"

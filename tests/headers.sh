@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # headers.sh - <polling.h> compiles alone, in every language that may include
-# it, twice in one file, and without the configuration of the build.
+# it, twice in one file, without a warning and without the configuration of
+# the build.
 
 set -eu
 srcdir=${srcdir:-.}
@@ -10,16 +11,15 @@ CC=${CC:-cc}
 CXX=${CXX:-c++}
 scratch=$(mktemp -d ./headers.XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' HUP INT TERM
 status=0
+strict='-pedantic -Wall -Wextra -Wshadow -Wundef -Werror'
 
 cat >"$scratch/use.c" <<'END'
 #include <polling.h>
 #include <polling.h>
-#ifdef HAVE_CONFIG_H
-#error "the public header must not need config.h"
-#endif
-#ifdef PACKAGE_NAME
-#error "the public header must not include config.h"
+#if defined(HAVE_CONFIG_H) || defined(PACKAGE_NAME)
+#error "the public header must neither need nor include config.h"
 #endif
 int use(struct polling *p, struct polling_event *e);
 int use(struct polling *p, struct polling_event *e)
@@ -30,12 +30,16 @@ int use(struct polling *p, struct polling_event *e)
 }
 END
 cp "$scratch/use.c" "$scratch/use.cc"
+echo 'int x;' | tee "$scratch/x.c" >"$scratch/x.cc"
 
-# try COMPILER STANDARD FILE
+# try COMPILER STANDARD SUFFIX; CC and CXX may hold flags, so that they and the
+# list of warnings are not quoted.
 try() {
-    # shellcheck disable=SC2086 # CC may hold flags
-    if $1 -std="$2" -pedantic -Wall -Wextra -Werror -I"$srcdir/include" \
-        -c -o "$scratch/use.o" "$scratch/$3" 2>"$scratch/errors"; then
+    # shellcheck disable=SC2086
+    if ! $1 -std="$2" -c -o "$scratch/x.o" "$scratch/x.$3" 2>/dev/null; then
+        echo "$2: $1 does not know it"
+    elif $1 -std="$2" $strict -I"$srcdir/include" \
+        -c -o "$scratch/use.o" "$scratch/use.$3" 2>"$scratch/errors"; then
         echo "$2: compiles"
     else
         echo "$2: does not compile"
@@ -45,17 +49,16 @@ try() {
 }
 
 for standard in c99 c11 c17; do
-    try "$CC" "$standard" use.c
+    try "$CC" "$standard" c
 done
-# shellcheck disable=SC2086 # CXX may hold flags
-if echo 'int x;' >"$scratch/x.cc" &&
-    ${CXX:-false} -c -o "$scratch/x.o" "$scratch/x.cc" 2>/dev/null; then
+# shellcheck disable=SC2086
+if $CXX -c -o "$scratch/x.o" "$scratch/x.cc" 2>/dev/null; then
     # Before C++11 long long, which stdint.h needs, was an extension.
-    try "$CXX -Wno-long-long" c++98 use.cc
+    try "$CXX -Wno-long-long" c++98 cc
     for standard in c++11 c++14 c++17 c++20; do
-        try "$CXX" "$standard" use.cc
+        try "$CXX" "$standard" cc
     done
 else
-    echo "SKIP C++: no compiler for it"
+    echo "C++: not checked, no compiler for it"
 fi
-exit $status
+exit "$status"

@@ -3,19 +3,31 @@
 #
 # installed.sh - an installed library is found through pkg-config, compiles a
 # program, shared and static, and the program runs.
+#
+# From the environment: CC, CFLAGS, LDFLAGS, MAKE, PKG_CONFIG, BACKEND. Exit
+# status: 0, 1, or 77 without pkg-config.
 
 set -eu
 CC=${CC:-cc}
 MAKE=${MAKE:-make}
 PKG_CONFIG=${PKG_CONFIG:-pkg-config}
 if ! $PKG_CONFIG --version >/dev/null 2>&1; then
-    echo "SKIP no pkg-config"
+    echo "SKIP: no pkg-config"
     exit 77
 fi
 scratch=$(mktemp -d "$PWD/installed.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' HUP INT TERM
 
-cat >"$scratch/program.c" <<'END'
+# The flags of the outer make would reach this one.
+unset MAKEFLAGS MFLAGS MAKELEVEL
+$MAKE install DESTDIR="$scratch/root" >"$scratch/log" 2>&1 || {
+    cat "$scratch/log"
+    exit 1
+}
+
+cd "$scratch"
+cat >program.c <<'END'
 #include <polling.h>
 #include <stdio.h>
 int main(void)
@@ -31,70 +43,55 @@ int main(void)
 }
 END
 
-# The flags of the outer make would reach this one.
-unset MAKEFLAGS MFLAGS MAKELEVEL
-$MAKE install-includeHEADERS install-libLTLIBRARIES install-pkgconfigDATA \
-    DESTDIR="$scratch/root" >"$scratch/log" 2>&1 || {
-    cat "$scratch/log"
-    exit 1
-}
-pc=$(find "$scratch/root" -name libpolling.pc)
+# The flags that pkg-config prints are split at spaces: in a folder with one
+# in its name they are to be relative.
+root=$scratch/root
+case $root in
+*[[:space:]]*) root=root ;;
+esac
+pc=$(find "$root" -name libpolling.pc)
 test -n "$pc" || {
     echo "no libpolling.pc was installed"
     exit 1
 }
 PKG_CONFIG_PATH=$(dirname "$pc")
-PKG_CONFIG_SYSROOT_DIR=$scratch/root
-# A prefix of /usr is on the system's own paths, which are left out of flags.
+PKG_CONFIG_SYSROOT_DIR=$root
+# Where the prefix is /usr, its folders are the system's own, which are left
+# out of flags.
 PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1
 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1
 export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR PKG_CONFIG_ALLOW_SYSTEM_CFLAGS \
     PKG_CONFIG_ALLOW_SYSTEM_LIBS
-libdir=$scratch/root$($PKG_CONFIG --variable=libdir libpolling |
-    sed "s|^$scratch/root||")
+version=$($PKG_CONFIG --modversion libpolling)
 
-# try KIND FLAG...: links the program and runs it.
+# try KIND LIBRARY ARGUMENT...: links the program with the arguments and runs
+# it, where that kind of library was installed as the file LIBRARY.
 try() {
     kind=$1
-    shift
-    # Flags of libraries are to be split; a sanitizer is in CFLAGS.
+    library=$2
+    shift 2
+    if [ -z "$library" ]; then
+        echo "$kind: not built, not checked"
+        return
+    fi
+    # CC and the flags may be lists; a sanitizer is in CFLAGS.
     # shellcheck disable=SC2046,SC2086
-    (cd "$scratch" && $CC ${CFLAGS-} ${LDFLAGS-} -o program program.c "$@")
-    said=$(LD_LIBRARY_PATH=$libdir "$scratch/program")
+    $CC ${CFLAGS-} ${LDFLAGS-} $($PKG_CONFIG --cflags libpolling) \
+        -o program program.c "$@"
+    said=$(LD_LIBRARY_PATH=$(dirname "$library") ./program)
     echo "$kind: $said"
-    case $said in
-    "${BACKEND:-}"*" $($PKG_CONFIG --modversion libpolling)") ;;
-    *)
-        echo "the version should be $($PKG_CONFIG --modversion libpolling)"
+    [ "${said#* }" = "$version" ] && [ "${said% *}" = "${BACKEND-${said% *}}" ] || {
+        echo "it should be: ${BACKEND-} $version"
         exit 1
-        ;;
-    esac
+    }
 }
 
-# pkg-config splits at spaces: a build folder with one is passed by hand.
-case $scratch in
-*[[:space:]]*) cflags= libs= ;;
-*)
-    cflags=$($PKG_CONFIG --cflags libpolling)
-    libs=$($PKG_CONFIG --libs libpolling)
-    ;;
-esac
-if [ -f "$libdir/libpolling.so" ]; then
-    # shellcheck disable=SC2086
-    if [ -n "$cflags" ]; then
-        try shared $cflags $libs
-    else
-        try shared -I"$scratch/root$($PKG_CONFIG --variable=includedir \
-            libpolling | sed "s|^$scratch/root||")" -L"$libdir" -lpolling
-    fi
-else
-    echo "shared library: not built, not checked"
-fi
-if [ -f "$libdir/libpolling.a" ] && [ -n "$cflags" ]; then
-    # shellcheck disable=SC2046,SC2086
-    try static $cflags "$libdir/libpolling.a" \
-        $($PKG_CONFIG --static --libs libpolling |
-            sed 's/-L[^ ]* *//; s/-lpolling//')
-else
-    echo "static library: not built, not checked"
-fi
+# Flags are to be split. The linker prefers a shared library wherever there is
+# one, so that the static one is named by its file.
+static=$(find "$root" -name libpolling.a)
+# shellcheck disable=SC2046
+try shared "$(find "$root" -name libpolling.so)" \
+    $($PKG_CONFIG --libs libpolling)
+# shellcheck disable=SC2046
+try static "$static" "$static" \
+    $($PKG_CONFIG --static --libs libpolling | sed 's/-lpolling//')

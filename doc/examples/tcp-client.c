@@ -103,3 +103,126 @@ connect_host(struct polling *p, const char *host, const char *port)
 	freeaddrinfo(list);
 	return fd;
 }
+
+/* What is on its way from standard input to the server. */
+struct relay {
+	bool ended; /* standard input is */
+	size_t sent;
+	size_t length;
+	char data[4096];
+};
+
+static void
+read_input(struct polling *p, int fd, struct relay *r)
+{
+	ssize_t n = read(STDIN_FILENO, r->data, sizeof r->data);
+
+	if (n == -1)
+		die("standard input");
+	r->sent = 0;
+	r->length = (size_t)n;
+	r->ended = n == 0;
+	if (r->ended) {
+		(void)polling_delete(p, STDIN_FILENO); /* it is registered */
+		if (shutdown(fd, SHUT_WR) == -1)
+			die("shutdown"); /* tells the server the end */
+	}
+}
+
+static void
+send_input(int fd, struct relay *r)
+{
+	ssize_t n = send(fd, r->data + r->sent, r->length - r->sent, 0);
+
+	if (n == -1 && errno != EAGAIN)
+		die("send");
+	if (n > 0)
+		r->sent += (size_t)n;
+}
+
+/* Prints what the server has sent. False at the end of it. */
+static bool
+print_answer(int fd)
+{
+	char data[4096];
+	ssize_t n = recv(fd, data, sizeof data, 0);
+
+	if (n == -1 && errno == EAGAIN)
+		return true;
+	if (n == -1)
+		die("recv");
+	for (ssize_t done = 0, m; done < n; done += m) {
+		m = write(STDOUT_FILENO, data + done, (size_t)(n - done));
+		if (m == -1)
+			die("standard output");
+	}
+	return n > 0;
+}
+
+/* Asks for what can be made use of: input if none is waiting, else room. */
+static void
+arm(struct polling *p, int fd, const struct relay *r)
+{
+	bool waiting = r->sent < r->length;
+
+	if (polling_modify(p, fd,
+		waiting ? POLLING_IN | POLLING_OUT : POLLING_IN,
+		POLLING_ONESHOT, KEY_SERVER) != 0)
+		die("polling_modify");
+	if (!r->ended &&
+	    polling_modify(p, STDIN_FILENO, waiting ? 0 : POLLING_IN,
+		POLLING_ONESHOT, KEY_INPUT) != 0)
+		die("polling_modify");
+}
+
+static void
+relay(struct polling *p, int fd)
+{
+	struct relay r = {.ended = false};
+	struct polling_event events[2];
+	bool open = true;
+
+	if (polling_add(
+		p, STDIN_FILENO, POLLING_IN, POLLING_ONESHOT, KEY_INPUT) != 0)
+		die("polling_add");
+	while (open) {
+		int n;
+
+		arm(p, fd, &r);
+		n = polling_wait(p, events, 2, NULL);
+		if (n == -1)
+			die("polling_wait");
+		for (int i = 0; i < n; i++) {
+			if (events[i].key == KEY_INPUT)
+				read_input(p, fd, &r);
+			else if (events[i].events & POLLING_IN)
+				open = print_answer(fd);
+		}
+		if (r.sent < r.length)
+			send_input(fd, &r);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	struct polling *p;
+	int fd;
+
+	if (argc != 3) {
+		fprintf(stderr, "usage: tcp-client HOST PORT\n");
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN); /* a send() fails instead */
+	p = polling_create(0);
+	if (p == NULL)
+		die("polling_create");
+	fd = connect_host(p, argv[1], argv[2]);
+	if (fd != -1) {
+		relay(p, fd);
+		(void)polling_delete(p, fd); /* it is registered */
+		close(fd);
+	}
+	polling_destroy(p);
+	return fd == -1 ? 1 : 0;
+}

@@ -64,23 +64,31 @@ listen_on(int port)
 	return fd;
 }
 
+/* An event disarms its source; this asks for the next one. */
+static void
+arm(struct polling *p, int fd, uint32_t interest)
+{
+	if (polling_modify(p, fd, interest, POLLING_ONESHOT, (uintptr_t)fd) !=
+	    0)
+		die("polling_modify");
+}
+
 static void
 accept_client(struct polling *p, int listener)
 {
 	int fd = accept(listener, NULL, NULL);
 
+	if (fd == -1 && errno == EMFILE)
+		return; /* until a client leaves, others have to wait */
 	if (fd == -1) {
-		perror("accept"); /* that client has gone, or must wait */
+		perror("accept");
 	} else {
 		set_nonblocking(fd);
-		if (polling_add(p, fd, POLLING_IN, POLLING_ONESHOT,
-			(uintptr_t)fd) != 0)
+		if (polling_add(
+			p, fd, POLLING_IN, POLLING_ONESHOT, (uintptr_t)fd) != 0)
 			die("polling_add");
 	}
-	/* An event disarms its source: ask for the next one. */
-	if (polling_modify(p, listener, POLLING_IN, POLLING_ONESHOT,
-		(uintptr_t)listener) != 0)
-		die("polling_modify");
+	arm(p, listener, POLLING_IN);
 }
 
 /* Sends back what a client has sent. Returns what to wait for next; 0 if the
@@ -106,17 +114,18 @@ echo(int fd)
 }
 
 static void
-handle_client(struct polling *p, int fd)
+handle_client(struct polling *p, int listener, int fd)
 {
 	uint32_t interest = echo(fd);
 
-	if (interest == 0) {
-		polling_delete(p, fd);
-		close(fd);
-	} else if (polling_modify(p, fd, interest, POLLING_ONESHOT,
-		       (uintptr_t)fd) != 0) {
-		die("polling_modify");
+	if (interest != 0) {
+		arm(p, fd, interest);
+		return;
 	}
+	if (polling_delete(p, fd) != 0)
+		die("polling_delete");
+	close(fd);
+	arm(p, listener, POLLING_IN); /* there is room for one more */
 }
 
 int
@@ -143,7 +152,7 @@ main(int argc, char **argv)
 			if (fd == listener)
 				accept_client(p, listener);
 			else
-				handle_client(p, fd);
+				handle_client(p, listener, fd);
 		}
 	}
 }

@@ -67,9 +67,9 @@ serve(struct service *s)
 	int fd = accept(s->fd, NULL, NULL);
 
 	if (fd == -1) {
-		if (errno == EAGAIN || errno == ECONNABORTED)
-			return; /* the client has gone again */
-		die("accept");
+		if (errno != EAGAIN && errno != ECONNABORTED)
+			perror("accept");
+		return; /* the client has gone again */
 	}
 	s->clients++;
 	s->answer(s, text, sizeof text);
@@ -116,8 +116,8 @@ main(int argc, char **argv)
 		struct service *s = &services[i];
 
 		s->fd = listen_on(argc > 1 + i ? atoi(argv[1 + i]) : 8001 + i);
-		if (polling_add(p, s->fd, POLLING_IN, POLLING_LEVEL,
-			(uintptr_t)s) != 0)
+		if (polling_add(
+			p, s->fd, POLLING_IN, POLLING_LEVEL, (uintptr_t)s) != 0)
 			die("polling_add");
 	}
 	for (;;) {

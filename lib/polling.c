@@ -447,6 +447,11 @@ deliver(struct polling *p, struct wait *w, const struct ready *ready, int n,
 		    atomic_load(&p->sleepers) > (counted ? 1u : 0u))
 			(void)backend_wake(p->backend);
 	}
+	/* A source that was armed again by translate() must not wait for this
+	 * thread to come back if others sleep. */
+	if (unlikely(registry_pending(&p->registry)) &&
+	    atomic_load(&p->sleepers) > (counted ? 1u : 0u))
+		backend_apply(p->backend);
 	if (unlikely(has_work(p) != atomic_load(&p->work)))
 		atomic_store(&p->work, has_work(p));
 	lock_release(&p->lock);

@@ -96,14 +96,17 @@ patience(void)
 	return now_ns() + (int64_t)(LONG_MS * 1e6 * time_scale());
 }
 
-/* Lets others run until the counter has the value; false if it never has. */
+/*
+ * Lets others run until the counter has the value; false if it never has, or
+ * if there is trouble before.
+ */
 static inline bool
-reaches(atomic_int *counter, int value)
+reaches(struct trouble *trouble, atomic_int *counter, int value)
 {
 	int64_t give_up = patience();
 
 	while (atomic_load(counter) < value) {
-		if (now_ns() > give_up)
+		if (in_trouble(trouble) || now_ns() > give_up)
 			return false;
 		(void)sched_yield();
 	}

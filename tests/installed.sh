@@ -80,10 +80,10 @@ try() {
         -o program program.c "$@"
     said=$(LD_LIBRARY_PATH=$(dirname "$library") ./program)
     echo "$kind: $said"
-    [ "${said#* }" = "$version" ] && [ "${said% *}" = "${BACKEND-${said% *}}" ] || {
+    if [ "$said" != "${BACKEND-${said% *}} $version" ]; then
         echo "it should be: ${BACKEND-} $version"
         exit 1
-    }
+    fi
 }
 
 # Flags are to be split. The linker prefers a shared library wherever there is

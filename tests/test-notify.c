@@ -173,14 +173,17 @@ START_TEST(every_notification_ends_a_wait)
 	struct crew crew = {0};
 	struct timespec moment = {0, 50000};
 	int rounds = scaled(20000);
+	bool ended;
 
 	crew_start(&crew, wait_again_and_again, &w);
 	for (int i = 1; i <= rounds; i++) {
 		if (i % 16 == 0)
 			(void)nanosleep(&moment, NULL);
 		expect_ok(polling_notify(w.p));
-		ck_assert_msg(reaches(&w.ended, i),
-		    "notification %d of %d ended no wait", i, rounds);
+		ended = reaches(&w.trouble, &w.ended, i);
+		expect_no_trouble(&w.trouble);
+		ck_assert_msg(
+		    ended, "notification %d of %d ended no wait", i, rounds);
 	}
 	sleep_ms(30);
 	ck_assert_int_eq(atomic_load(&w.ended), rounds);
@@ -443,7 +446,7 @@ START_TEST(no_notification_strands_a_token)
 	for (int i = 0; i < PRODUCERS; i++)
 		crew_start(&producers, produce_tokens, &t);
 	crew_join(&producers);
-	all = reaches(&t.taken, PRODUCERS * t.rounds);
+	all = reaches(&t.trouble, &t.taken, PRODUCERS * t.rounds);
 	atomic_store(&t.stop, true);
 	expect_no_trouble(&t.trouble);
 	ck_assert_msg(all, "%d tokens stranded", atomic_load(&t.waiting));
@@ -667,7 +670,7 @@ START_TEST(each_post_arrives_once_and_in_order)
 	for (int i = 0; i < POSTERS; i++)
 		crew_start(&posters, post_in_order, &m);
 	crew_join(&posters);
-	all = reaches(&m.received, POSTERS * m.rounds);
+	all = reaches(&m.trouble, &m.received, POSTERS * m.rounds);
 	expect_ok(polling_notify(m.p));
 	crew_join(&waiters);
 	expect_no_trouble(&m.trouble);

@@ -19,7 +19,6 @@
 #endif
 #endif
 
-/* A sanitizer's allocator keeps what was freed and wants address space. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
 #elif defined(__has_feature)
@@ -70,6 +69,19 @@ resident_size(void)
 	return process_size(1);
 }
 
+/*
+ * True under a sanitizer or valgrind: they keep what was freed for a while
+ * and cannot live with a limit on address space.
+ */
+static bool
+is_instrumented(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return SANITIZED ||
+	       (preload != NULL && strstr(preload, "vgpreload") != NULL);
+}
+
 #define MANY_POLLERS 10000
 
 /* With a descriptor, the poller dies with it watched and work queued. */
@@ -106,7 +118,7 @@ expect_no_growth(polling_fd fd)
 	now = heap_in_use();
 	ck_assert_msg(now <= heap + MANY_POLLERS / 2,
 	    "the heap grew from %zu to %zu bytes", heap, now);
-	if (SANITIZED)
+	if (is_instrumented())
 		return;
 	/* Less than half a page for each poller that came and went. */
 	now = resident_size();
@@ -618,16 +630,6 @@ START_TEST(a_descriptor_the_kernel_refuses_leaves_nothing)
 }
 END_TEST
 
-/* True under a tool that cannot live with a limit on address space. */
-static bool
-needs_address_space(void)
-{
-	const char *preload = getenv("LD_PRELOAD");
-
-	return SANITIZED || process_size(0) == 0 ||
-	       (preload != NULL && strstr(preload, "vgpreload") != NULL);
-}
-
 /* Adds duplicates of fd until memory runs out; returns how many fitted. */
 static int
 add_until_out_of_memory(struct polling *p, const polling_fd *copies, int count)
@@ -697,7 +699,7 @@ START_TEST(an_add_without_memory_leaves_nothing)
 	void *list;
 	int fitted;
 
-	if (needs_address_space())
+	if (is_instrumented() || process_size(0) == 0)
 		SKIP("address space cannot be limited here");
 	if (raise_fd_limit(COPIES + 100) != 0)
 		SKIP("the limit on descriptors is below %d", COPIES + 100);

@@ -268,6 +268,7 @@ START_TEST(a_change_reaches_one_of_several_blocked_waits)
 {
 	struct polling *p = make_poller();
 	struct blocked blocked[4];
+	struct trouble trouble = {0}; /* none is told here */
 	atomic_int done = 0;
 	polling_fd pair[2];
 
@@ -281,7 +282,8 @@ START_TEST(a_change_reaches_one_of_several_blocked_waits)
 	for (int i = 1; i <= 4; i++) {
 		expect_ok(polling_modify(
 		    p, pair[0], POLLING_IN, POLLING_ONESHOT, (uintptr_t)i));
-		ck_assert_msg(reaches(&done, i), "no thread got event %d", i);
+		ck_assert_msg(
+		    reaches(&trouble, &done, i), "no thread got event %d", i);
 		sleep_ms(20);
 		ck_assert_int_eq(atomic_load(&done), i);
 	}
@@ -443,7 +445,7 @@ run_shared(struct shared *s, int bytes)
 	for (int i = 0; i < SHARED_WAITERS; i++)
 		crew_start(&crew, handle_shared_events, s);
 	write_shared(s, bytes);
-	all = reaches(&s->events, bytes);
+	all = reaches(&s->trouble, &s->events, bytes);
 	atomic_store(&s->stop, true);
 	expect_ok(polling_notify(s->p));
 	crew_join(&crew);
@@ -529,12 +531,14 @@ START_TEST(nothing_is_reported_after_a_delete)
 		expect_ok(
 		    polling_add(d.p, pair[0], POLLING_IN, mode, (uintptr_t)i));
 		if (i % 8 == 0)
-			(void)reaches(&d.waits, atomic_load(&d.waits) + 1);
+			(void)reaches(
+			    &d.trouble, &d.waits, atomic_load(&d.waits) + 1);
 		expect_ok(polling_delete(d.p, pair[0]));
 		atomic_store(&d.deleted, i);
 		ck_assert_int_eq((int)write_fd(pair[1], "x", 1), 1);
 		if (i % 8 == 0)
-			(void)reaches(&d.waits, atomic_load(&d.waits) + 1);
+			(void)reaches(
+			    &d.trouble, &d.waits, atomic_load(&d.waits) + 1);
 		get_bytes(pair[0], 1);
 	}
 	atomic_store(&d.stop, true);
@@ -560,10 +564,12 @@ START_TEST(a_delete_races_with_events)
 	for (int i = 0; i < 4; i++)
 		crew_start(&crew, wait_for_deleted, &d);
 	for (int i = 1; i <= rounds; i++) {
+		int before = atomic_load(&d.events);
+
 		expect_ok(
 		    polling_add(d.p, pair[0], POLLING_IN, mode, (uintptr_t)i));
 		if (i % 16 == 0)
-			(void)reaches(&d.events, atomic_load(&d.events) + 1);
+			ck_assert(reaches(&d.trouble, &d.events, before + 1));
 		expect_ok(polling_delete(d.p, pair[0]));
 		atomic_store(&d.deleted, i);
 	}
@@ -933,7 +939,7 @@ START_TEST(a_storm_of_changes_does_not_stop_a_waiter)
 		before = atomic_load(&s.calls);
 		expect_progress(&s);
 		/* Nor does the waiter stop the storm. */
-		ck_assert(reaches(&s.calls, before + 1));
+		ck_assert(reaches(&s.trouble, &s.calls, before + 1));
 	}
 	atomic_store(&s.stop, true);
 	crew_join(&crew);
@@ -984,8 +990,8 @@ START_TEST(a_notification_wakes_one_of_four_waiters)
 	ck_assert_int_eq(atomic_load(&w.ended), 0);
 	for (int i = 1; i <= rounds; i++) {
 		expect_ok(polling_notify(w.p));
-		ck_assert_msg(
-		    reaches(&w.ended, i), "notification %d woke no waiter", i);
+		ck_assert_msg(reaches(&w.trouble, &w.ended, i),
+		    "notification %d woke no waiter", i);
 		if (i % (rounds / 8 + 1) == 0)
 			sleep_ms(20);
 		ck_assert_int_eq(atomic_load(&w.ended), i);
@@ -1006,6 +1012,7 @@ START_TEST(every_post_wakes_a_waiter)
 {
 	struct polling *p = make_poller();
 	struct blocked blocked[4];
+	struct trouble trouble = {0}; /* none is told here */
 	atomic_int done = 0;
 
 	for (int i = 0; i < 4; i++) {
@@ -1015,7 +1022,8 @@ START_TEST(every_post_wakes_a_waiter)
 	for (int i = 1; i <= 4; i++) {
 		expect_ok(polling_post(
 		    p, &(struct polling_event){(uintptr_t)i, 0, 0}));
-		ck_assert_msg(reaches(&done, i), "post %d woke no waiter", i);
+		ck_assert_msg(
+		    reaches(&trouble, &done, i), "post %d woke no waiter", i);
 	}
 	for (int i = 0; i < 4; i++) {
 		crew_join(&blocked[i].crew);

@@ -1,70 +1,102 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# demo.sh - the library's main job: http-server under the load of http-load.
+# demo.sh - the examples' web server at work: serves real files over loopback
+# to fifty connections at once and checks every byte of every answer.
 #
-# Serves a folder with files from empty to 5 MB on a free loopback port, loads
-# it for DEMO_SECONDS (5) over 50 connections, with every byte checked against
-# the files, and stops both. make demo calls it; HTTP_SERVER and HTTP_LOAD are
-# the programs.
+# HTTP_SERVER and HTTP_LOAD name the programs, DEMO_SECONDS says how long (5).
+# The exit status is 0 only if everything was right.
 
 set -eu
-server=${HTTP_SERVER:-doc/examples/http-server}
-load=${HTTP_LOAD:-doc/examples/http-load}
-seconds=${DEMO_SECONDS:-5}
+LC_ALL=C
+export LC_ALL
+unset CDPATH
+
+HTTP_SERVER=${HTTP_SERVER:-./doc/examples/http-server}
+HTTP_LOAD=${HTTP_LOAD:-./doc/examples/http-load}
+DEMO_SECONDS=${DEMO_SECONDS:-5}
+
+sources=$(cd "$(dirname "$0")" && pwd)
+server=
 folder=$(mktemp -d)
-pid=
+
 finish() {
-    status=$?
-    [ -z "$pid" ] || kill "$pid" 2>/dev/null || :
+    trap - EXIT HUP INT TERM
+    if [ -n "$server" ]; then
+        kill "$server" 2>/dev/null || :
+        wait "$server" 2>/dev/null || :
+    fi
     rm -rf "$folder"
-    exit "$status"
 }
 trap finish EXIT
 trap 'exit 1' HUP INT TERM
 
-mkdir "$folder/www"
-# numbers COUNT: lines of text that differ, so that a byte out of place shows.
-numbers() {
-    awk -v n="$1" 'BEGIN { for (i = 0; i < n; i++) printf "%09d\n", i }'
-}
-: >"$folder/www/empty.txt"
-printf x >"$folder/www/one.txt"
-numbers 50 >"$folder/www/small.txt"
-{
-    echo '<!DOCTYPE html><title>libpolling</title><pre>'
-    numbers 1000
-    echo '</pre>'
-} >"$folder/www/index.html"
-numbers 100000 >"$folder/www/medium.txt"
-numbers 500000 >"$folder/www/large.txt"
-
-"$server" -t 2 -p 0 "$folder/www" >"$folder/said" &
-pid=$!
-tries=0
-until grep -q '^listening on ' "$folder/said"; do
-    tries=$((tries + 1))
-    if [ $tries -gt 100 ] || ! kill -0 "$pid" 2>/dev/null; then
-        echo 'demo: the server did not start' >&2
-        exit 1
-    fi
-    sleep 0.1
-done
-url=http://$(sed -n 's/^listening on //p' "$folder/said")
-echo "demo: serving files of $(cd "$folder/www" && wc -c -- * |
-    awk '$2 != "total" { printf "%s%s", sep, $1; sep = ", " }') bytes at $url"
-
-# Small files often, large ones seldom, as it is on the web.
-"$load" -c 50 -s "$seconds" -r "$folder/www" \
-    "$url/small.txt" "$url/index.html" "$url/one.txt" "$url/empty.txt" \
-    "$url/small.txt" "$url/index.html" "$url/small.txt" "$url/index.html" \
-    "$url/medium.txt" "$url/large.txt"
-
-kill -TERM "$pid"
-wait "$pid" || {
-    echo "demo: the server ended with status $?" >&2
-    pid=
+fail() {
+    echo "demo: $*" >&2
     exit 1
 }
-pid=
-echo 'demo: every byte was right, and the server stopped cleanly'
+
+# A web page of 10 kB and files of other sizes, all made of the sources here.
+make_files() {
+    mkdir "$folder/www" "$folder/www/files"
+    {
+        echo '<!DOCTYPE html><title>http-server.c</title><pre>'
+        sed -e 's/&/\&amp;/g' -e 's/</\&lt;/g' "$sources/http-server.c"
+    } >"$folder/page"
+    while :; do
+        cat "$sources"/*.c >>"$folder/text"
+        [ $(($(wc -c <"$folder/text"))) -lt 5000000 ] || break
+    done
+    cut_file page 10000 1 index.html
+    cut_file text 1 0 files/empty.txt
+    cut_file text 1 1 files/byte.txt
+    cut_file text 300 1 files/small.txt
+    cut_file text 1000 1000 files/medium.txt
+    cut_file text 1000 5000 files/large.txt
+}
+
+# cut_file FROM BYTES TIMES TO
+cut_file() {
+    dd if="$folder/$1" bs="$2" count="$3" of="$folder/www/$4" 2>/dev/null
+}
+
+start_server() {
+    : >"$folder/output"
+    "$HTTP_SERVER" -p 0 "$folder/www" >"$folder/output" &
+    server=$!
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        address=$(sed -n 's/^listening on //p' "$folder/output")
+        [ -z "$address" ] || return 0
+        kill -0 "$server" 2>/dev/null || fail "the server has not started"
+        sleep 0.2
+    done
+    fail "the server does not say where it listens"
+}
+
+# A page is asked for more often than the large files.
+ask() {
+    url=http://$address
+    small="$url/ $url/files/small.txt $url/files/byte.txt $url/files/empty.txt"
+    # shellcheck disable=SC2086 # they are words
+    "$HTTP_LOAD" -c 50 -s "$DEMO_SECONDS" -r "$folder/www" \
+        $small $small $small $small $small $small $small $small \
+        "$url/files/medium.txt" \
+        $small $small $small $small $small $small $small $small \
+        "$url/files/large.txt" || fail "not all of it was right"
+}
+
+stop_server() {
+    kill "$server"
+    status=0
+    wait "$server" || status=$?
+    server=
+    [ $status -eq 0 ] || fail "the server ended with status $status"
+}
+
+make_files
+start_server
+echo "serving these files at http://$address/ to 50 connections:"
+(cd "$folder/www" && wc -c index.html files/*)
+ask
+stop_server
+echo "demo: every byte was right, and the server stopped as it was told to"

@@ -934,20 +934,24 @@ set_signals(void (*stopper)(int))
 	sigaction(SIGPIPE, &action, NULL);
 }
 
-/* Allows as many connections as the system lets us have. */
+/* Allows as many descriptors as the system lets us have, and connections for
+ * all but some of them: without a descriptor for a file nobody is served. */
 static void
 raise_limit(void)
 {
 	struct rlimit limit;
+	rlim_t spare;
 
 	server.count_max = SPARE_FILES;
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &limit); /* then it stays as it is */
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
-	    limit.rlim_cur > 2 * SPARE_FILES)
-		server.count_max = limit.rlim_cur - SPARE_FILES;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	spare = limit.rlim_cur / 2 < SPARE_FILES ? limit.rlim_cur / 2
+						 : SPARE_FILES;
+	server.count_max = limit.rlim_cur - spare;
 }
 
 static int

@@ -124,7 +124,7 @@ read_input(struct polling *p, int fd, struct relay *r)
 	r->ended = n == 0;
 	if (r->ended) {
 		(void)polling_delete(p, STDIN_FILENO); /* it is registered */
-		if (shutdown(fd, SHUT_WR) == -1)
+		if (shutdown(fd, SHUT_WR) == -1 && errno != ENOTCONN)
 			die("shutdown"); /* tells the server the end */
 	}
 }

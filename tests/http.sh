@@ -5,7 +5,7 @@
 #
 # HTTP_SERVER, HTTP_LOAD and HTTP_RAW name the programs; WRAPPER, for instance
 # "valgrind -q --error-exitcode=9", is put before the server. It uses the
-# loopback interface only and ends after two minutes at the latest.
+# loopback interface only and ends after four minutes at the latest.
 
 set -u
 LC_ALL=C
@@ -37,12 +37,12 @@ finish() {
     rm -rf "$folder"
 }
 trap finish EXIT
-trap 'echo "stopped by a signal, or after two minutes"; exit 1' HUP INT TERM
+trap 'echo "stopped by a signal, or after four minutes"; exit 1' HUP INT TERM
 
 # The sleep is a child of the watchdog and must not outlive it.
 (
     trap 'kill $! 2>/dev/null; exit 0' TERM
-    sleep 120 &
+    sleep 240 &
     wait $!
     kill -TERM $$
 ) &
@@ -326,9 +326,15 @@ full_server() {
     descriptors=$1
     start_server
     descriptors=
-    "$HTTP_LOAD" -c 1 -i "$2" -s 2 "http://127.0.0.1:$port/" >/dev/null 2>&1 &
+    : >"$folder/first"
+    "$HTTP_LOAD" -c 1 -i "$2" -s 2 "http://127.0.0.1:$port/" \
+        >"$folder/first" 2>&1 &
     others=$!
-    sleep 0.5
+    tries=0
+    until grep -q holding "$folder/first" || [ $tries -gt 100 ]; do
+        tries=$((tries + 1))
+        sleep 0.1
+    done
     load -c "$3" -s 2 /
     wait "$others"
     check 'status of the first load' $? 0
@@ -359,8 +365,8 @@ connections
 good_loads
 stop_server INT
 
-full_server 160 49 90
-full_server 60 19 28
+full_server 160 39 70
+full_server 60 9 20
 
 echo "$checks checks, $failures failed"
 [ "$failures" -eq 0 ]

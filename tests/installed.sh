@@ -15,7 +15,11 @@ if ! $PKG_CONFIG --version >/dev/null 2>&1; then
     echo "SKIP: no pkg-config"
     exit 77
 fi
-scratch=$(mktemp -d "$PWD/installed.XXXXXX")
+case $PWD in
+# libtool installs nothing into a folder with a space in its name.
+*[[:space:]]*) scratch=$(mktemp -d) ;;
+*) scratch=$(mktemp -d "$PWD/installed.XXXXXX") ;;
+esac
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 1' HUP INT TERM
 
@@ -43,12 +47,7 @@ int main(void)
 }
 END
 
-# The flags that pkg-config prints are split at spaces: in a folder with one
-# in its name they are to be relative.
 root=$scratch/root
-case $root in
-*[[:space:]]*) root=root ;;
-esac
 pc=$(find "$root" -name libpolling.pc)
 test -n "$pc" || {
     echo "no libpolling.pc was installed"

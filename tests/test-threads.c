@@ -304,6 +304,42 @@ START_TEST(a_change_reaches_one_of_several_blocked_waits)
 }
 END_TEST
 
+/* 67: threads that have nothing to do sleep, whatever was changed before */
+START_TEST(blocked_waits_sleep_between_changes)
+{
+	struct polling *p = make_poller();
+	struct blocked blocked[3];
+	polling_fd keep[2], come[2];
+	int64_t wall = 0, cpu = 0;
+
+	make_socketpair(keep);
+	make_pipe(come);
+	expect_ok(polling_add(p, keep[0], POLLING_IN, POLLING_LEVEL, 1));
+	for (int i = 0; i < _i; i++)
+		block(&blocked[i], p, -1);
+	for (int i = 0; i < 30; i++) {
+		change_everything(p, keep[0], come[0], (uintptr_t)i);
+		sleep_ms(2);
+		wall -= now_ns();
+		cpu -= cpu_ns();
+		sleep_ms(10);
+		cpu += cpu_ns();
+		wall += now_ns();
+	}
+	ck_assert_msg(cpu < wall / 4, "%.3f ms of CPU time in %.3f ms",
+	    (double)cpu / 1e6, (double)wall / 1e6);
+	for (int i = 0; i < _i; i++) {
+		expect_ok(polling_post(p, &(struct polling_event){7, 0, 0}));
+		sleep_ms(10);
+	}
+	for (int i = 0; i < _i; i++)
+		expect_woken(&blocked[i], 7, 0);
+	close_pair(keep);
+	close_pair(come);
+	polling_destroy(p);
+}
+END_TEST
+
 /* 67: a look without blocking does not wait for those that are blocked */
 START_TEST(a_look_beside_a_blocked_wait_returns_at_once)
 {
@@ -500,7 +536,7 @@ wait_for_deleted(void *argument)
 
 	while (!atomic_load(&d->stop)) {
 		uintptr_t before = (uintptr_t)atomic_load(&d->deleted);
-		int n = wait_ms(d->p, events, 4, 5);
+		int n = wait_ms(d->p, events, 4, 1);
 
 		check_that(&d->trouble, n >= 0);
 		for (int i = 0; i < n; i++) {
@@ -935,7 +971,7 @@ START_TEST(a_storm_of_changes_does_not_stop_a_waiter)
 	expect_ok(polling_add(s.p, s.busy[0], POLLING_IN, POLLING_ONESHOT, 1));
 	for (int i = 0; i < _i; i++)
 		crew_start(&crew, modify_always, &s);
-	for (int i = 0; i < scaled(50); i++) {
+	for (int i = 0; i < scaled(30); i++) {
 		before = atomic_load(&s.calls);
 		expect_progress(&s);
 		/* Nor does the waiter stop the storm. */
@@ -1044,6 +1080,7 @@ add_changes(Suite *s)
 	CASE_MODES(s, a_changed_key_reaches_a_blocked_wait);
 	CASE_MODES(s, a_source_silenced_during_a_blocked_wait_is_silent);
 	CASE_LOOP(s, changes_do_not_end_a_blocked_wait, CASE_SECONDS, 1, 4);
+	CASE_LOOP(s, blocked_waits_sleep_between_changes, CASE_SECONDS, 1, 4);
 	CASE(s, a_change_reaches_one_of_several_blocked_waits);
 	CASE(s, a_look_beside_a_blocked_wait_returns_at_once);
 	CASE(s, blocked_waits_end_at_their_own_time);

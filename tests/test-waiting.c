@@ -147,7 +147,7 @@ time_waits(int64_t ns, int count, bool by_deadline)
 	    (double)ns / 1e6, count, by_deadline ? "deadline" : "timeout",
 	    (double)overshoot[count / 2] / 1e3);
 	ck_assert_msg((double)overshoot[count / 2] <
-			  50.0 * (double)NS_PER_MS * time_scale(),
+			  250.0 * (double)NS_PER_MS * time_scale(),
 	    "the median overshoot is %.1f ms",
 	    (double)overshoot[count / 2] / 1e6);
 	polling_destroy(p);
@@ -171,7 +171,7 @@ END_TEST
 /* 48 */
 START_TEST(waits_of_a_second_are_never_early)
 {
-	time_waits(NS_PER_SEC, 2, _i == 1);
+	time_waits(NS_PER_SEC, 3, _i == 1);
 }
 END_TEST
 
@@ -186,6 +186,32 @@ START_TEST(waits_of_odd_lengths_are_never_early)
 		for (int j = 0; j < 50; j++)
 			(void)time_one_wait(p, lengths[i], _i == 1);
 	}
+	polling_destroy(p);
+}
+END_TEST
+
+/* The processor time of this process. */
+static int64_t
+cpu_ns(void)
+{
+	struct timespec used;
+
+	ck_assert_int_eq(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used), 0);
+	return timespec_to_ns(&used);
+}
+
+/* 48: a fraction of the kernel's unit is slept through as well */
+START_TEST(waits_of_odd_lengths_do_not_spin)
+{
+	struct polling *p = make_poller();
+	int64_t cpu = cpu_ns(), slept = 0;
+
+	for (int i = 0; i < 200; i++)
+		slept += time_one_wait(p, 1900000, _i == 1);
+	cpu = cpu_ns() - cpu;
+	ck_assert_msg((double)cpu < 0.25 * (double)slept * time_scale(),
+	    "%.1f ms of processor time in waits of %.1f ms", (double)cpu / 1e6,
+	    (double)slept / 1e6);
 	polling_destroy(p);
 }
 END_TEST
@@ -718,16 +744,6 @@ START_TEST(a_notification_takes_no_room)
 }
 END_TEST
 
-/* The processor time of this process. */
-static int64_t
-cpu_ns(void)
-{
-	struct timespec used;
-
-	ck_assert_int_eq(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used), 0);
-	return timespec_to_ns(&used);
-}
-
 /* 58 */
 START_TEST(an_idle_wait_sleeps_until_its_end)
 {
@@ -853,6 +869,7 @@ add_times(Suite *s)
 	CASE_LOOP(s, waits_of_3100_us_are_never_early, CASE_SECONDS, 0, 2);
 	CASE_LOOP(s, waits_of_a_second_are_never_early, CASE_SECONDS, 0, 2);
 	CASE_LOOP(s, waits_of_odd_lengths_are_never_early, CASE_SECONDS, 0, 2);
+	CASE_LOOP(s, waits_of_odd_lengths_do_not_spin, CASE_SECONDS, 0, 2);
 	CASE_LOOP(s, very_long_waits_block_until_notified, CASE_SECONDS, 0, 2);
 	CASE(s, a_past_deadline_still_reports_what_is_ready);
 	CASE(s, times_that_are_none_are_refused);

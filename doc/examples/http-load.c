@@ -655,9 +655,11 @@ run(unsigned count, unsigned seconds, bool learn)
 	}
 	if (load.errors > 0)
 		return;
-	if (load.connection_count > count)
+	if (load.connection_count > count) {
 		printf("holding %u idle connections\n",
 		    load.connection_count - count);
+		fflush(stdout);
+	}
 	elapsed = measure(count, seconds);
 	for (unsigned i = count; i < load.connection_count; i++)
 		allow(&load.connections[i], 1);

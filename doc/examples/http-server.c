@@ -361,15 +361,14 @@ open_below(int folder, char *path)
 
 	while (!last && fd != -1 && *(path += strspn(path, "/")) != '\0') {
 		char *end = path + strcspn(path, "/");
-		int above = fd;
+		int above = fd, flags = OPEN_FLAGS;
 
 		last = *end == '\0';
 		*end = '\0';
+		if (!last)
+			flags |= O_DIRECTORY;
 		errno = EACCES;
-		fd = strcmp(path, "..") == 0
-			 ? -1
-			 : openat(above, path,
-			       last ? OPEN_FLAGS : OPEN_FLAGS | O_DIRECTORY);
+		fd = strcmp(path, "..") == 0 ? -1 : openat(above, path, flags);
 		if (above != folder)
 			close_quietly(above);
 		path = end + 1;

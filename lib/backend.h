@@ -46,11 +46,17 @@ struct ready {
 /* What polling_backend() says. A constant. */
 extern const char backend_name[];
 
-/* Makes the state for a poller whose sources are in r, which outlives it. */
+/* backend_knows() is asked about a source's reports further and further apart,
+ * up to this many of them; at least 1. */
+extern const uint16_t backend_verify_max;
+
+/* Makes the state for a poller whose sources are in r, which outlives it. Not
+ * locked. */
 int backend_open(struct backend **b, struct registry *r);
 
-/* Frees it. No other thread is inside. inherited: this is a forked child and
- * the kernel's part belongs to the parent, which must notice nothing. */
+/* Frees it. Not locked; no other thread is inside. inherited: this is a forked
+ * child and the kernel's part belongs to the parent, which must notice nothing.
+ */
 void backend_close(struct backend *b, bool inherited);
 
 /* A bit (1u << POLLING_FEATURE_...) for each feature that it has. */
@@ -62,9 +68,14 @@ uint32_t backend_features(const struct backend *b);
 int backend_add(struct backend *b, int fd, struct source *s);
 
 /* Whether the kernel, as far as it can be asked, still watches for s the
- * descriptor that was added. On false the core forgets the source, and the
- * backend copes with what the kernel may have kept of it. Locked. */
+ * descriptor that was added. On false the core forgets the source,
+ * and the backend copes with what the kernel may have kept of it. Locked. */
 bool backend_knows(struct backend *b, int fd, struct source *s);
+
+/* In a forked child, with the inherited state: removes from the registry the
+ * sources whose numbers the child has put to another use since the fork, as
+ * far as that can be found out without disturbing the parent. Locked. */
+void backend_prune(struct backend *b);
 
 /* Brings the kernel up to date with the registry's list of changes. A source
  * that the kernel no longer knows is removed from the registry. It may leave

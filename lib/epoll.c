@@ -20,8 +20,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -73,6 +75,12 @@ struct backend {
 };
 
 const char backend_name[] = "epoll";
+
+/* A check is a system call, as dear as a wait, and closing an undeleted
+ * descriptor of which a duplicate lives is rare. */
+const uint16_t backend_verify_max = 1024;
+
+static const struct timespec zero;
 
 static uint64_t
 token(int fd, uint32_t generation)
@@ -188,7 +196,6 @@ new_instance(const struct backend *b)
 int
 backend_open(struct backend **out, struct registry *r)
 {
-	static const struct timespec zero;
 	struct backend *b = calloc(1, sizeof *b);
 	struct epoll_event event;
 	int error;
@@ -283,6 +290,41 @@ backend_knows(struct backend *b, int fd, struct source *s)
 	return false;
 }
 
+/*
+ * The instance is the parent's too, which goes on using it: a trial like that
+ * of backend_knows() would meddle. But the kernel lists what an instance
+ * watches, with the inode of each file, to whoever reads it.
+ */
+void
+backend_prune(struct backend *b)
+{
+	char line[256];
+	FILE *list;
+
+	(void)snprintf(line, sizeof line, "/proc/self/fdinfo/%d", b->epfd);
+	list = fopen(line, "re");
+	if (list == NULL)
+		return;
+	while (fgets(line, sizeof line, list) != NULL) {
+		struct source *s;
+		struct stat st;
+		unsigned long long data, inode;
+		int fd;
+
+		if (sscanf(line,
+			"tfd: %d events: %*x data: %llx pos:%*d ino:%llx", &fd,
+			&data, &inode) != 3)
+			continue;
+		s = registry_find(b->registry, fd);
+		/* The parent may have added another one since. */
+		if (s == NULL || data != token(fd, s->generation))
+			continue;
+		if (fstat(fd, &st) < 0 || st.st_ino != inode)
+			registry_remove(b->registry, fd);
+	}
+	(void)fclose(list);
+}
+
 /* Tells the kernel of one changed source. */
 static void
 apply_one(struct backend *b, int fd, struct source *s)
@@ -346,7 +388,7 @@ copy_sources(struct backend *b, int epfd)
 			continue;
 		}
 		error = control(epfd, EPOLL_CTL_ADD, fd, wanted(s),
-		    token(fd, s->generation + 1));
+		    token(fd, source_next_generation(s->generation)));
 		if (error != 0)
 			return error;
 	}
@@ -363,7 +405,7 @@ raise_generations(struct registry *r)
 
 		if (s->flags & SOURCE_FILE)
 			continue;
-		s->generation++;
+		s->generation = source_next_generation(s->generation);
 		s->kernel = wanted(s);
 	}
 }
@@ -440,6 +482,13 @@ backend_wait(struct backend *b, struct ready *out, int capacity,
 	int n = wait_events(b, events, capacity, timeout);
 	int count = 0;
 
+	/* The wake-up has taken the only room: what of the sources? */
+	if (unlikely(n == 1 && capacity == 1) &&
+	    events[0].data.u64 == WAKE_TOKEN) {
+		if (!wakeup_needs_no_drain(&b->wake))
+			wakeup_drain(&b->wake);
+		n = wait_events(b, events, capacity, &zero);
+	}
 	for (int i = 0; i < n; i++) {
 		uint64_t data = events[i].data.u64;
 

@@ -69,6 +69,7 @@ file_remove(struct file_queue *q, struct registry *r, int fd, struct source *s)
 	else
 		q->tail = before;
 	q->count--;
+	q->removals++;
 }
 
 int

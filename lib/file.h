@@ -14,9 +14,10 @@
 #include "registry.h"
 
 struct file_queue {
-	int32_t head;   /* the next to report, NO_FD if there is none */
-	int32_t tail;   /* the last */
-	unsigned count; /* armed files in the queue */
+	int32_t head;      /* the next to report, NO_FD if there is none */
+	int32_t tail;      /* the last */
+	unsigned count;    /* armed files in the queue */
+	unsigned removals; /* how often one was taken from it */
 };
 
 /* A number that tells the open file behind fd from most others. Returns 0 or

@@ -29,6 +29,7 @@
 #include "cancel.h"
 #include "clock.h"
 #include "file.h"
+#include "fork.h"
 #include "lock.h"
 #include "wakeup.h"
 
@@ -67,14 +68,20 @@ struct backend {
 	size_t next;               /* where the next collection begins */
 	unsigned followers;        /* threads that wait for the baton */
 	bool busy;                 /* a leader is inside */
+	bool raised;               /* the baton is readable */
 	bool silenced;             /* entries were silenced meanwhile, and fds
 				    * must follow */
+	struct fork_entry entry;   /* a child is to find the tables whole */
 	struct wakeup wake;        /* for the leader */
 	struct wakeup baton;       /* for the followers */
 	struct registry *registry; /* the poller's */
 };
 
 const char backend_name[] = "poll";
+
+/* A check is cheap beside poll() itself, and nothing else tells that a number
+ * has gone to another file. */
+const uint16_t backend_verify_max = 1;
 
 static const struct timespec zero;
 
@@ -228,6 +235,9 @@ backend_open(struct backend **out, struct registry *r)
 	error = wakeup_open(&b->baton);
 	if (error != 0)
 		goto close_wake;
+	error = fork_enrol(&b->entry, &b->lock);
+	if (error != 0)
+		goto close_baton;
 	b->table.entries[0] = (struct entry){
 	    .fd = b->wake.read_fd, .generation = 0, .events = POLLIN};
 	show(b, 0);
@@ -237,6 +247,8 @@ backend_open(struct backend **out, struct registry *r)
 	*out = b;
 	return 0;
 
+close_baton:
+	wakeup_close(&b->baton);
 close_wake:
 	wakeup_close(&b->wake);
 destroy_lock:
@@ -252,6 +264,7 @@ backend_close(struct backend *b, bool inherited)
 {
 	/* The child's copies are its own: there is no kernel object. */
 	(void)inherited;
+	fork_resign(&b->entry);
 	wakeup_close(&b->baton);
 	wakeup_close(&b->wake);
 	lock_destroy(&b->lock);
@@ -359,6 +372,16 @@ backend_knows(struct backend *b, int fd, struct source *s)
 	/* The core forgets it now, and with it the way to its position. */
 	backend_remove(b, fd, s);
 	return false;
+}
+
+void
+backend_prune(struct backend *b)
+{
+	int fd = NO_FD;
+
+	while ((fd = registry_next(b->registry, fd)) != NO_FD)
+		if (!backend_knows(b, fd, registry_find(b->registry, fd)))
+			registry_remove(b->registry, fd);
 }
 
 /* Closes the holes that were left while a leader was inside. */
@@ -479,8 +502,9 @@ lead(struct backend *b, struct ready *out, int capacity,
 			show(b, i);
 	b->silenced = false;
 	b->busy = true;
-	if (b->followers > 0)
+	if (b->raised)
 		wakeup_drain(&b->baton);
+	b->raised = false;
 	lock_release(&b->lock);
 	n = poll_until(fds, count, timeout);
 	lock_acquire(&b->lock);
@@ -490,8 +514,10 @@ lead(struct backend *b, struct ready *out, int capacity,
 			wakeup_drain(&b->wake);
 		n = collect(b, out, capacity);
 	}
-	if (b->followers > 0)
+	if (b->followers > 0 && !b->raised) {
 		(void)wakeup_signal(&b->baton);
+		b->raised = true;
+	}
 	lock_release(&b->lock);
 	return n;
 }
@@ -521,7 +547,6 @@ static int
 look_beside(struct backend *b, struct ready *out, int capacity)
 {
 	struct pollfd copies[LOOK_CHUNK];
-	uint32_t generations[LOOK_CHUNK];
 	int n = 0;
 
 	for (size_t base = 1; base < b->count && n < capacity;) {
@@ -536,19 +561,12 @@ look_beside(struct backend *b, struct ready *out, int capacity)
 			copies[i].fd = e->generation != 0 ? e->fd : -1;
 			copies[i].events = e->events;
 			copies[i].revents = 0;
-			generations[i] = e->generation;
 		}
-		lock_release(&b->lock);
+		/* With the lock held: what is reported must not have been
+		 * reported and armed again by others meanwhile. */
 		ready = poll_until(copies, chunk, &zero);
-		lock_acquire(&b->lock);
 		for (size_t i = 0; ready > 0 && i < chunk && n < capacity; i++)
-			/* It may have been moved or removed meanwhile. */
-			if (base + i < b->count &&
-			    b->table.entries[base + i].fd == copies[i].fd &&
-			    b->table.entries[base + i].generation ==
-				generations[i])
-				n += report(
-				    b, base + i, copies[i].revents, &out[n]);
+			n += report(b, base + i, copies[i].revents, &out[n]);
 		base += chunk;
 	}
 	lock_release(&b->lock);

@@ -14,6 +14,7 @@
 #endif
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -42,6 +43,7 @@ struct polling {
 	unsigned flags;          /* as given to polling_create() */
 	atomic_uint stamp;       /* fork_stamp() of the process it belongs to */
 	bool exposed;            /* polling_get_fd() was called */
+	bool pruned;             /* by a polling_reinit() that failed later */
 	enum turn turn;          /* who has the first right to room */
 	struct backend *backend; /* never NULL */
 	struct registry registry;
@@ -111,6 +113,7 @@ reset(struct polling *p)
 	atomic_store(&p->notified, false);
 	atomic_store(&p->work, false);
 	p->exposed = false;
+	p->pruned = false;
 	post_clear(&p->posts);
 }
 
@@ -137,16 +140,16 @@ polling_create(unsigned flags)
 	error = lock_init(&p->lock);
 	if (error != 0)
 		goto free_poller;
-	error = backend_open(&p->backend, &p->registry);
-	if (error != 0)
-		goto destroy_lock;
 	error = fork_enrol(&p->entry, &p->lock);
 	if (error != 0)
-		goto close_backend;
+		goto destroy_lock;
+	error = backend_open(&p->backend, &p->registry);
+	if (error != 0)
+		goto resign;
 	return p;
 
-close_backend:
-	backend_close(p->backend, false);
+resign:
+	fork_resign(&p->entry);
 destroy_lock:
 	lock_destroy(&p->lock);
 free_poller:
@@ -160,8 +163,8 @@ polling_destroy(struct polling *p)
 {
 	if (p == NULL)
 		return;
-	fork_resign(&p->entry);
 	backend_close(p->backend, is_inherited(p));
+	fork_resign(&p->entry);
 	registry_free(&p->registry);
 	post_clear(&p->posts);
 	lock_destroy(&p->lock);
@@ -323,15 +326,15 @@ polling_delete(struct polling *p, polling_fd fd)
 /*
  * On epoll and poll a descriptor that is closed while a duplicate of it lives
  * goes on reporting, and nothing in the report tells. Asking the kernel about
- * every report would double the cost of a wait, so it is asked at the first
+ * every report may double the cost of a wait, so it is asked at the first
  * report of a source, the second, the fourth and so on, and then every
- * VERIFY_STEP_MAX reports. False if the source is gone. Locked.
+ * backend_verify_max reports. False if the source is gone. Locked.
  */
 static bool
 verify(struct polling *p, int fd, struct source *s)
 {
 	s->verify_in = s->verify_step;
-	if (s->verify_step < VERIFY_STEP_MAX)
+	if (s->verify_step < backend_verify_max)
 		s->verify_step = (uint16_t)(s->verify_step * 2);
 	if (backend_knows(p->backend, fd, s))
 		return true;
@@ -396,6 +399,7 @@ struct wait {
 	int capacity;                 /* of events */
 	int count;                    /* events stored */
 	unsigned file_budget;         /* for file_collect() */
+	unsigned removals;            /* files.removals as this wait left it */
 	bool own;                     /* posts or files may be left to take */
 	bool ended;                   /* a notification ends this wait */
 };
@@ -403,8 +407,10 @@ struct wait {
 static void
 meet_notification(struct polling *p, struct wait *w)
 {
-	/* The load keeps the cache line shared while nobody notifies. */
-	if (atomic_load(&p->notified) && atomic_exchange(&p->notified, false))
+	/* One is enough; the load keeps the cache line shared while nobody
+	 * notifies. */
+	if (unlikely(atomic_load(&p->notified)) && !w->ended &&
+	    atomic_exchange(&p->notified, false))
 		w->ended = true;
 }
 
@@ -425,44 +431,36 @@ prepare(struct polling *p, struct wait *w)
 		if (p->turn != TURN_KERNEL)
 			share = (w->capacity + 1) / 2;
 		w->count = take_own(p, w->events, share, &w->file_budget);
+		w->removals = p->files.removals;
 	}
 	atomic_store(&p->work, has_work(p));
 	lock_release(&p->lock);
 }
 
-/* Turns n reports into events, then fills what room is left. counted: the
- * caller is one of the sleepers. */
+/* Turns n reports into events, then fills what room is left. */
 static void
-deliver(struct polling *p, struct wait *w, const struct ready *ready, int n,
-    bool counted)
+deliver(struct polling *p, struct wait *w, const struct ready *ready, int n)
 {
 	lock_acquire(&p->lock);
 	for (int i = 0; i < n; i++)
 		w->count += translate(p, &ready[i], w->events + w->count);
 	if (unlikely(w->own)) {
+		/* Another thread has been at the queue of files: which ones
+		 * this wait has reported is not known any more. */
+		if (p->files.removals != w->removals)
+			w->file_budget = 0;
 		w->count += take_own(p, w->events + w->count,
 		    w->capacity - w->count, &w->file_budget);
-		/* What is left is for another thread, if one sleeps. */
-		if ((p->posts.count != 0 || p->files.count != 0) &&
-		    atomic_load(&p->sleepers) > (counted ? 1u : 0u))
-			(void)backend_wake(p->backend);
 	}
-	/* A source that was armed again by translate() must not wait for this
-	 * thread to come back if others sleep. */
-	if (unlikely(registry_pending(&p->registry)) &&
-	    atomic_load(&p->sleepers) > (counted ? 1u : 0u))
-		backend_apply(p->backend);
 	if (unlikely(has_work(p) != atomic_load(&p->work)))
 		atomic_store(&p->work, has_work(p));
 	lock_release(&p->lock);
 }
 
 /* One look at everything, blocking for at most timeout where nothing is
- * there. counted: the caller is one of the sleepers. Returns 0 or a negative
- * errno if no event was stored. */
+ * there. Returns 0 or a negative errno if no event was stored. */
 static ALWAYS_INLINE int
-look(struct polling *p, struct wait *w, const struct timespec *timeout,
-    bool counted)
+look(struct polling *p, struct wait *w, const struct timespec *timeout)
 {
 	struct ready ready[READY_MAX];
 	int room, n = 0;
@@ -478,7 +476,7 @@ look(struct polling *p, struct wait *w, const struct timespec *timeout,
 		n = backend_wait(p->backend, ready,
 		    room < READY_MAX ? room : READY_MAX, timeout);
 	if (n > 0 || w->own)
-		deliver(p, w, ready, n > 0 ? n : 0, counted);
+		deliver(p, w, ready, n > 0 ? n : 0);
 	meet_notification(p, w);
 	if (w->count > 0 || n >= 0)
 		return 0;
@@ -508,7 +506,7 @@ wait_until(struct polling *p, struct wait *w, const struct timespec *time,
 			atomic_fetch_add(&p->sleepers, 1);
 			counted = true;
 		}
-		error = look(p, w, timeout, counted);
+		error = look(p, w, timeout);
 		if (w->count > 0 || w->ended || error != 0)
 			break;
 		if (time == NULL)
@@ -527,6 +525,11 @@ wait_until(struct polling *p, struct wait *w, const struct timespec *time,
 	}
 	if (counted)
 		atomic_fetch_sub(&p->sleepers, 1);
+	/* The wake-up for what is left may have ended this wait: another
+	 * thread must look in its stead. */
+	if (unlikely(atomic_load(&p->work) || atomic_load(&p->notified)) &&
+	    atomic_load(&p->sleepers) > 0)
+		(void)backend_wake(p->backend);
 	return error != 0 ? error : w->count;
 }
 
@@ -631,24 +634,40 @@ polling_supports(const struct polling *p, unsigned feature)
 	return p != NULL && feature < 32 && has_feature(p, feature);
 }
 
-/* Tells a new backend of every source. One whose descriptor was closed, or
- * is another file by now, is dropped. Locked. */
+/* Forgets sources whose descriptors this child has closed, or put to another
+ * use, since the fork: as long as the inherited backend can still be asked,
+ * which it is once. Locked. */
+static void
+prune(struct polling *p)
+{
+	int fd = NO_FD;
+
+	if (p->pruned)
+		return;
+	p->pruned = true;
+	while ((fd = registry_next(&p->registry, fd)) != NO_FD) {
+		struct source *s = registry_find(&p->registry, fd);
+
+		if (fcntl(fd, F_GETFD) < 0 ||
+		    ((s->flags & SOURCE_FILE) && !file_known(fd, s)))
+			forget(p, fd, s);
+	}
+	backend_prune(p->backend);
+}
+
+/* Tells a new backend of every source. Locked. */
 static int
 watch_all(struct polling *p, struct backend *b)
 {
-	int next;
+	int fd = NO_FD;
 
-	for (int fd = registry_next(&p->registry, NO_FD); fd != NO_FD;
-	     fd = next) {
+	while ((fd = registry_next(&p->registry, fd)) != NO_FD) {
 		struct source *s = registry_find(&p->registry, fd);
 		int r;
 
-		next = registry_next(&p->registry, fd);
-		if (s->flags & SOURCE_FILE) {
-			if (!file_known(fd, s))
-				forget(p, fd, s);
+		if (s->flags & SOURCE_FILE)
 			continue;
-		}
+		s->flags &= (uint8_t)~SOURCE_PLACED;
 		r = backend_add(b, fd, s);
 		if (r == -EBADF || r == BACKEND_NEVER_BLOCKS)
 			forget(p, fd, s);
@@ -658,27 +677,19 @@ watch_all(struct polling *p, struct backend *b)
 	return 0;
 }
 
+/* Makes the inherited poller this child's own, over the backend b. Locked. */
 static int
-reinit_locked(struct polling *p)
+adopt(struct polling *p, struct backend *b)
 {
-	struct backend *b;
 	int error, fd;
 
-	/* A sibling thread of the child may have done it by now. */
-	if (!is_inherited(p))
-		return 0;
-	error = backend_open(&b, &p->registry);
+	error = watch_all(p, b);
 	if (error != 0)
 		return error;
-	error = watch_all(p, b);
-	if (error != 0) {
-		backend_close(b, false);
-		return error;
-	}
 	/* The new backend was told all that is on the list. */
 	while (registry_pop_changed(&p->registry, &fd) != NULL)
 		continue;
-	backend_close(p->backend, true);
+	p->registry.sweep = false;
 	p->backend = b;
 	reset(p);
 	atomic_store(&p->work, has_work(p));
@@ -689,13 +700,33 @@ reinit_locked(struct polling *p)
 int
 polling_reinit(struct polling *p)
 {
-	int r;
+	struct backend *fresh, *surplus;
+	int r = 0;
 
 	if (p == NULL)
 		return result(-EFAULT);
+	if (!is_inherited(p))
+		return 0;
+	/* Before a new descriptor takes the number of one that was closed. */
 	lock_acquire(&p->lock);
-	r = reinit_locked(p);
+	if (is_inherited(p))
+		prune(p);
 	lock_release(&p->lock);
+	r = backend_open(&fresh, &p->registry);
+	if (r != 0)
+		return result(r);
+	lock_acquire(&p->lock);
+	surplus = fresh;
+	/* Another thread of the child may have done it by now. */
+	if (is_inherited(p)) {
+		struct backend *inherited = p->backend;
+
+		r = adopt(p, fresh);
+		if (r == 0)
+			surplus = inherited;
+	}
+	lock_release(&p->lock);
+	backend_close(surplus, surplus != fresh);
 	return result(r);
 }
 

@@ -44,7 +44,7 @@ registry_insert(struct registry *r, int fd)
 	/* The slot may still be on the list of changes from its last life:
 	 * next and SOURCE_CHANGED stay. */
 	s->flags = (uint8_t)((s->flags & SOURCE_CHANGED) | SOURCE_REGISTERED);
-	s->generation = s->generation == UINT32_MAX ? 1 : s->generation + 1;
+	s->generation = source_next_generation(s->generation);
 	s->interest = 0;
 	s->mode = POLLING_ONESHOT;
 	s->verify_in = 1;

@@ -30,9 +30,6 @@
 #define SOURCE_QUEUED     0x10u /* a SOURCE_FILE on the list of ready ones */
 #define SOURCE_PLACED     0x20u /* the backend's: slot is a position */
 
-/* A source's checks for a silent close grow this far apart, in events. */
-#define VERIFY_STEP_MAX 1024
-
 /* In struct source.kernel, set by the backend: the next report disarms the
  * source in the kernel too. The core clears all of kernel when it meets it. */
 #define KERNEL_ONESHOT 0x40000000u
@@ -54,6 +51,13 @@ struct source {
 	uint32_t slot;        /* the backend's: a place in its own tables. For a
 			       * SOURCE_QUEUED the descriptor queued before. */
 };
+
+/* The generation after this one. */
+static inline uint32_t
+source_next_generation(uint32_t generation)
+{
+	return generation == UINT32_MAX ? 1 : generation + 1;
+}
 
 static inline bool
 source_is_oneshot(const struct source *s)

@@ -1172,9 +1172,13 @@ START_TEST(a_fork_beside_blocked_waits)
 END_TEST
 
 /* 76: forks from several threads, while others use the poller */
+#define FORK_USERS 3
+
 struct forks {
 	struct polling *p;
-	polling_fd shared[2]; /* data is there */
+	polling_fd shared[2];          /* data is there */
+	polling_fd own[FORK_USERS][2]; /* of each thread that uses it */
+	atomic_int next_user;
 	int rounds;
 	atomic_bool stop;
 	struct trouble trouble;
@@ -1222,11 +1226,16 @@ use_beside_forks(void *argument)
 {
 	struct forks *f = argument;
 	struct polling_event events[4], post = {3, 0, 0};
-	polling_fd own = f->shared[0];
+	polling_fd fd = f->shared[0];
+	polling_fd own = f->own[atomic_fetch_add(&f->next_user, 1)][0];
 	int result;
 
 	while (!atomic_load(&f->stop)) {
-		result = polling_add(f->p, own, POLLING_IN, POLLING_ONESHOT, 2);
+		/* No child may come between these. */
+		check_that(&f->trouble,
+		    polling_add(f->p, own, POLLING_IN, POLLING_LEVEL, 4) == 0);
+		check_that(&f->trouble, polling_delete(f->p, own) == 0);
+		result = polling_add(f->p, fd, POLLING_IN, POLLING_ONESHOT, 2);
 		check_that(&f->trouble, result == 0 || errno == EEXIST);
 		check_that(&f->trouble, polling_post(f->p, &post) == 0);
 		check_that(&f->trouble, wait_ms(f->p, events, 4, 1) >= 0);
@@ -1249,8 +1258,10 @@ START_TEST(forks_at_any_time_do_not_lock_up)
 
 	make_socketpair(f.shared);
 	put_bytes(f.shared[1], 1);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < FORK_USERS; i++) {
+		make_socketpair(f.own[i]);
 		crew_start(&users, use_beside_forks, &f);
+	}
 	for (int i = 0; i < 3; i++)
 		crew_start(&forkers, fork_repeatedly, &f);
 	crew_join(&forkers);
@@ -1258,6 +1269,8 @@ START_TEST(forks_at_any_time_do_not_lock_up)
 	crew_join(&users);
 	expect_no_trouble(&f.trouble);
 	close_pair(f.shared);
+	for (int i = 0; i < FORK_USERS; i++)
+		close_pair(f.own[i]);
 	polling_destroy(f.p);
 }
 END_TEST

@@ -228,10 +228,10 @@ expect_blocks(struct polling *p, const struct timespec *t, bool by_deadline)
 	d = run_after(10, notify, p);
 	count = by_deadline ? polling_wait_until(p, &event, 1, t)
 			    : polling_wait(p, &event, 1, t);
-	join_delayed(d);
 	ck_assert_msg(count == 0, "a wait of %lld s returned %d (%s)",
 	    t == NULL ? -1LL : (long long)t->tv_sec, count, strerror(errno));
 	expect_elapsed(start, 10, LONG_MS);
+	join_delayed(d);
 }
 
 /* 49 */
@@ -347,8 +347,8 @@ START_TEST(a_wait_cut_short_leaves_no_deadline)
 	start = now_ns();
 	d = run_after(500, notify, p);
 	ck_assert_int_eq(polling_wait(p, &event, 1, NULL), 0);
-	join_delayed(d);
 	expect_elapsed(start, 500, LONG_MS);
+	join_delayed(d);
 	/* Nor does a later wait of another length. */
 	expect_nothing_for(p, 300);
 	polling_destroy(p);

@@ -5,14 +5,16 @@
  *     deny CALL=ERROR... -- PROGRAM [ARGUMENT...]
  *     deny CALL=ERROR... --probe
  *
- * A seccomp filter answers each CALL with ERROR (EPERM, ENOSYS or EACCES), as
- * old kernels and some containers do. With --probe it makes the calls itself
- * and exits with 0 if each fails as it should. Exit status 77: this system
- * takes no such filter. Linux only.
+ * A seccomp filter answers each CALL with ERROR, as old kernels and some
+ * containers do; nothing stands in for the call. It stays in force for all
+ * that the program runs. --probe denies nothing: it makes the calls and exits
+ * with 0 if each fails with its ERROR, else with 1. Exit status 77: this
+ * system has no such call or takes no filter. Linux only.
  */
 #define _GNU_SOURCE
 
 #include <errno.h>
+#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
@@ -25,6 +27,23 @@
 
 #define CALLS_MAX 8
 
+/* What seccomp calls the architecture that this program is made for. */
+#if defined(__x86_64__)
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__i386__)
+#define ARCHITECTURE AUDIT_ARCH_I386
+#elif defined(__aarch64__) && defined(__AARCH64EL__)
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#elif defined(__arm__) && defined(__ARMEL__)
+#define ARCHITECTURE AUDIT_ARCH_ARM
+#elif defined(__riscv) && __riscv_xlen == 64
+#define ARCHITECTURE AUDIT_ARCH_RISCV64
+#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
+#define ARCHITECTURE AUDIT_ARCH_PPC64LE
+#elif defined(__s390x__)
+#define ARCHITECTURE AUDIT_ARCH_S390X
+#endif
+
 static const struct call {
 	const char *name;
 	long number;
@@ -35,6 +54,15 @@ static const struct call {
 #endif
 #ifdef SYS_epoll_pwait2
     {"epoll_pwait2", SYS_epoll_pwait2},
+#endif
+#ifdef SYS_timerfd_create
+    {"timerfd_create", SYS_timerfd_create},
+#endif
+#ifdef SYS_signalfd4
+    {"signalfd4", SYS_signalfd4},
+#endif
+#ifdef SYS_pidfd_open
+    {"pidfd_open", SYS_pidfd_open},
 #endif
 };
 
@@ -51,45 +79,49 @@ struct denial {
 static struct denial denials[CALLS_MAX];
 static unsigned count;
 
-static void
-die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
 /* Reads CALL=ERROR. */
 static void
 parse(const char *word)
 {
 	const char *sign = strchr(word, '=');
+	size_t length = sign != NULL ? (size_t)(sign - word) : strlen(word);
 	struct denial d = {-1, 0};
 
-	for (size_t i = 0; sign != NULL && i < sizeof calls / sizeof *calls;
-	     i++)
-		if (strlen(calls[i].name) == (size_t)(sign - word) &&
-		    strncmp(calls[i].name, word, (size_t)(sign - word)) == 0)
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		if (strlen(calls[i].name) == length &&
+		    strncmp(calls[i].name, word, length) == 0)
 			d.call = calls[i].number;
-	for (size_t i = 0; sign != NULL && i < sizeof errors / sizeof *errors;
-	     i++)
-		if (strcmp(errors[i].name, sign + 1) == 0)
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		if (sign != NULL && strcmp(errors[i].name, sign + 1) == 0)
 			d.error = errors[i].number;
-	if (d.call < 0 || d.error == 0 || count == CALLS_MAX) {
-		fprintf(stderr, "deny: cannot deny '%s' here\n", word);
-		exit(d.call < 0 ? 77 : 2);
+	if (d.error == 0 || count == CALLS_MAX) {
+		fprintf(stderr, "deny: not CALL=ERROR: %s\n", word);
+		exit(2);
+	}
+	if (d.call == -1) {
+		fprintf(stderr, "deny: no such call here: %s\n", word);
+		exit(77);
 	}
 	denials[count++] = d;
 }
 
-/* A filter that compares the number of the call with each that is denied. The
- * architecture is not looked at: the program is of the same one. */
+/* The filter allows calls of other architectures, whose numbers differ, and
+ * compares the others with each that is denied. */
 static void
 install(void)
 {
-	struct sock_filter filter[2 + 2 * CALLS_MAX];
+	struct sock_filter filter[5 + 2 * CALLS_MAX];
+	struct sock_fprog program = {.len = 0, .filter = filter};
 	unsigned short n = 0;
-	struct sock_fprog program;
 
+#ifdef ARCHITECTURE
+	filter[n++] = (struct sock_filter)BPF_STMT(
+	    BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
+	filter[n++] = (struct sock_filter)BPF_JUMP(
+	    BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
+	filter[n++] = (struct sock_filter)BPF_STMT(
+	    BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+#endif
 	filter[n++] = (struct sock_filter)BPF_STMT(
 	    BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
 	for (unsigned i = 0; i < count; i++) {
@@ -101,7 +133,6 @@ install(void)
 	filter[n++] = (struct sock_filter)BPF_STMT(
 	    BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	program.len = n;
-	program.filter = filter;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
 		fprintf(stderr, "deny: no filter: %s\n", strerror(errno));
@@ -109,18 +140,15 @@ install(void)
 	}
 }
 
-/* Makes every denied call, with arguments that would do no harm. */
+/* Makes the calls, with arguments that do no harm. */
 static int
 probe(void)
 {
 	for (unsigned i = 0; i < count; i++) {
 		errno = 0;
 		if (syscall(denials[i].call, 0, 0, 0, 0, 0, 0) != -1 ||
-		    errno != denials[i].error) {
-			fprintf(stderr, "deny: call %ld was not denied: %s\n",
-			    denials[i].call, strerror(errno));
+		    errno != denials[i].error)
 			return 1;
-		}
 	}
 	return 0;
 }
@@ -132,15 +160,16 @@ main(int argc, char **argv)
 
 	while (i < argc && argv[i][0] != '-')
 		parse(argv[i++]);
-	if (i < argc && strcmp(argv[i], "--probe") == 0) {
-		install();
+	if (count > 0 && i + 1 == argc && strcmp(argv[i], "--probe") == 0)
 		return probe();
-	}
 	if (count == 0 || i + 1 >= argc || strcmp(argv[i], "--") != 0) {
-		fprintf(stderr, "usage: deny CALL=ERROR... -- PROGRAM...\n");
+		fprintf(stderr,
+		    "usage: deny CALL=ERROR... -- PROGRAM [ARGUMENT...]\n"
+		    "       deny CALL=ERROR... --probe\n");
 		return 2;
 	}
 	install();
-	execvp(argv[i + 1], &argv[i + 1]);
-	die(argv[i + 1]);
+	(void)execvp(argv[i + 1], &argv[i + 1]);
+	fprintf(stderr, "deny: %s: %s\n", argv[i + 1], strerror(errno));
+	return 1;
 }

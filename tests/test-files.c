@@ -5,15 +5,14 @@
  * Conformance 79 and 80: regular files, directories and /dev/null are always
  * ready; standard input works whatever it is.
  */
+#include "harness.h"
+
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <termios.h>
 #include <unistd.h>
-
-#include "harness.h"
 
 /* What never blocks, and what it is opened for. */
 static const struct steady {

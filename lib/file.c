@@ -32,8 +32,7 @@ file_identity(int fd, uint32_t *identity)
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	hash = mix(hash, (uint64_t)st.st_dev);
-	hash = mix(hash, (uint64_t)st.st_ino);
-	*identity = mix(hash, (uint64_t)(st.st_mode & S_IFMT));
+	*identity = mix(hash, (uint64_t)st.st_ino);
 	return 0;
 }
 

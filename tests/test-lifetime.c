@@ -372,6 +372,7 @@ END_TEST
 /* A thread that waits for what comes last. */
 struct patient {
 	struct polling *p;
+	atomic_int *returned; /* how many such threads have their event */
 	struct polling_event event;
 	int count;
 };
@@ -382,6 +383,7 @@ wait_patiently(void *argument)
 	struct patient *w = argument;
 
 	w->count = wait_ms(w->p, &w->event, 1, -1);
+	atomic_fetch_add(w->returned, 1);
 	return NULL;
 }
 
@@ -389,7 +391,8 @@ wait_patiently(void *argument)
 START_TEST(closed_sources_do_not_disturb_blocked_waits)
 {
 	struct polling *p = make_poller();
-	struct patient before[2], after = {.p = p};
+	atomic_int returned = 0;
+	struct patient before[2], after = {.p = p, .returned = &returned};
 	struct crew crew = {0};
 	struct others others;
 	polling_fd pair[2], copy;
@@ -398,6 +401,7 @@ START_TEST(closed_sources_do_not_disturb_blocked_waits)
 	add_others(p, &others);
 	for (int i = 0; i < 2; i++) {
 		before[i].p = p;
+		before[i].returned = &returned;
 		crew_start(&crew, wait_patiently, &before[i]);
 	}
 	sleep_ms(40);
@@ -410,7 +414,8 @@ START_TEST(closed_sources_do_not_disturb_blocked_waits)
 	ck_assert_int_lt(cpu_ns() - cpu, (now_ns() - start) / 4);
 	for (int i = 0; i < 3; i++) {
 		put_bytes(others.armed[1], 1);
-		sleep_ms(40);
+		/* Not drained before one of them has met it. */
+		ck_assert(reaches(&returned, i + 1));
 		drain(others.armed[0]);
 		expect_ok(polling_modify(
 		    p, others.armed[0], POLLING_IN, POLLING_ONESHOT, 11));
@@ -1154,7 +1159,8 @@ START_TEST(a_fork_beside_blocked_waits)
 	run_child(expect_no_old_notification, &w);
 	for (int i = 0; i < 3; i++) {
 		put_bytes(others.armed[1], 1);
-		sleep_ms(40);
+		/* Not drained before one of them has met it. */
+		ck_assert(reaches(&returned, i + 1));
 		drain(others.armed[0]);
 		expect_ok(polling_modify(
 		    p, others.armed[0], POLLING_IN, POLLING_ONESHOT, 11));

@@ -1098,7 +1098,14 @@ START_TEST(rebuilding_drops_what_the_child_replaced)
 {
 	struct world w;
 
+	/* Linux tells which file was added in /proc only; nested pollers are
+	 * what sets the backend that has to ask there apart. */
 	make_world(&w);
+	if (polling_supports(w.p, POLLING_FEATURE_FD) &&
+	    access("/proc/self/fdinfo", F_OK) != 0) {
+		destroy_world(&w);
+		SKIP("no /proc, which tells whether a number is another file");
+	}
 	run_child(rebuild_with_replaced, &w);
 	expect_world(&w);
 	destroy_world(&w);

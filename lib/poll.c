@@ -10,10 +10,12 @@
  * to apply it. A look without blocking does not wait for the leader: it polls
  * copies, some descriptors at a time.
  *
- * Beside the array of struct pollfd stands one of entries: what the look and
- * the others may read while a leader is inside. Position 0 is the wake-up.
- * A source that is silent has its descriptor complemented, which makes it
- * negative, so that poll() passes over it.
+ * Beside the array of struct pollfd stands one of entries, which may change
+ * while a leader is inside; of the array itself the others may only read what
+ * poll() does not write. Position 0 is the wake-up. A source that is silent
+ * has its descriptor complemented in the array, which makes it negative, so
+ * that poll() passes over it; if it falls silent while a leader is inside,
+ * that is made up for before the next one goes in.
  */
 #if HAVE_CONFIG_H
 #include "config.h"
@@ -43,21 +45,22 @@
 /* Descriptors that one look without blocking asks about at a time. */
 #define LOOK_CHUNK 64
 
-/* What stands at one position of the array. */
+/* What is known of one position of the array beside what poll() is told. */
 struct entry {
-	int fd;              /* the descriptor, complemented while silent */
 	uint32_t generation; /* the source's; 0 if it was removed */
 	uint32_t identity;   /* of the file that was added */
-	short events;        /* POLLIN and so on */
 	bool oneshot;        /* silent after its next report */
+	bool silent;         /* makes no reports */
 };
 
 struct table {
-	struct pollfd *fds;    /* entries, as poll() wants them; the leader's
-				* alone while it is inside */
-	struct entry *entries; /* NULL with fds until allocated */
-	size_t capacity;       /* of both */
+	struct pollfd *fds;    /* what poll() is told */
+	struct entry *entries; /* one for each, behind them in one block */
+	size_t capacity;       /* of both; 0 until allocated */
 };
+
+_Static_assert(_Alignof(struct entry) <= _Alignof(struct pollfd),
+    "entries may follow any number of struct pollfd");
 
 struct backend {
 	struct lock lock; /* guards all but the descriptors */
@@ -69,8 +72,8 @@ struct backend {
 	unsigned followers;        /* threads that wait for the baton */
 	bool busy;                 /* a leader is inside */
 	bool raised;               /* the baton is readable */
-	bool silenced;             /* entries were silenced meanwhile, and fds
-				    * must follow */
+	bool silenced;             /* entries fell silent meanwhile, and the
+				    * array must follow */
 	struct fork_entry entry;   /* a child is to find the tables whole */
 	struct wakeup wake;        /* for the leader */
 	struct wakeup baton;       /* for the followers */
@@ -146,27 +149,26 @@ static void
 free_table(struct table *t)
 {
 	free(t->fds);
-	free(t->entries);
 	memset(t, 0, sizeof *t);
 }
 
-/* Makes room for capacity entries; t may be empty. */
+/* Makes room for capacity positions; t may be empty. */
 static int
 grow_table(struct table *t, size_t capacity)
 {
+	size_t each = sizeof *t->fds + sizeof *t->entries;
 	struct pollfd *fds;
-	struct entry *entries;
 
-	if (capacity > SIZE_MAX / sizeof *entries)
+	if (capacity > SIZE_MAX / each)
 		return -ENOMEM;
-	fds = realloc(t->fds, capacity * sizeof *fds);
+	fds = realloc(t->fds, capacity * each);
 	if (fds == NULL)
 		return -ENOMEM;
 	t->fds = fds;
-	entries = realloc(t->entries, capacity * sizeof *entries);
-	if (entries == NULL)
-		return -ENOMEM;
-	t->entries = entries;
+	t->entries = (struct entry *)(fds + capacity);
+	/* They lay behind fewer of the others before. */
+	memmove(
+	    t->entries, fds + t->capacity, t->capacity * sizeof *t->entries);
 	t->capacity = capacity;
 	return 0;
 }
@@ -205,13 +207,20 @@ reserve(struct backend *b)
 	return grow_table(&b->table, needed);
 }
 
-/* Copies an entry to where poll() sees it. The leader is out. */
-static void
-show(struct backend *b, size_t i)
+/* The descriptor at position i, silent or not. */
+static int
+descriptor_at(const struct backend *b, size_t i)
 {
-	b->table.fds[i].fd = b->table.entries[i].fd;
-	b->table.fds[i].events = b->table.entries[i].events;
-	b->table.fds[i].revents = 0;
+	int fd = b->table.fds[i].fd;
+
+	return fd < 0 ? ~fd : fd;
+}
+
+/* Makes poll() pass over position i. The leader is out. */
+static void
+hush(struct backend *b, size_t i)
+{
+	b->table.fds[i].fd = ~descriptor_at(b, i);
 }
 
 int
@@ -238,9 +247,9 @@ backend_open(struct backend **out, struct registry *r)
 	error = fork_enrol(&b->entry, &b->lock);
 	if (error != 0)
 		goto close_baton;
-	b->table.entries[0] = (struct entry){
-	    .fd = b->wake.read_fd, .generation = 0, .events = POLLIN};
-	show(b, 0);
+	b->table.fds[0] = (struct pollfd){
+	    .fd = b->wake.read_fd, .events = POLLIN};
+	b->table.entries[0] = (struct entry){0};
 	b->count = 1;
 	b->wanted = 1;
 	b->next = 1;
@@ -295,11 +304,11 @@ tell(struct backend *b, int fd, struct source *s)
 {
 	struct entry *e = &b->table.entries[s->slot];
 
-	e->fd = s->flags & SOURCE_ARMED ? fd : ~fd;
-	e->events = to_poll(s->interest);
+	e->silent = !(s->flags & SOURCE_ARMED);
 	e->oneshot = source_is_oneshot(s);
 	s->kernel = e->oneshot ? KERNEL_ONESHOT : 0;
-	show(b, s->slot);
+	b->table.fds[s->slot] = (struct pollfd){
+	    .fd = e->silent ? ~fd : fd, .events = to_poll(s->interest)};
 }
 
 /* Gives s, whose slot is the identity of its file so far, the last position.
@@ -323,14 +332,13 @@ static void
 fill_hole(struct backend *b, size_t i)
 {
 	size_t last = --b->count;
-	const struct entry *e = &b->table.entries[last];
 
 	if (i == last)
 		return;
-	b->table.entries[i] = *e;
+	b->table.entries[i] = b->table.entries[last];
 	b->table.fds[i] = b->table.fds[last];
-	if (e->generation != 0)
-		registry_find(b->registry, e->fd < 0 ? ~e->fd : e->fd)->slot =
+	if (b->table.entries[i].generation != 0)
+		registry_find(b->registry, descriptor_at(b, i))->slot =
 		    (uint32_t)i;
 }
 
@@ -455,17 +463,17 @@ report(struct backend *b, size_t i, short revents, struct ready *out)
 {
 	struct entry *e = &b->table.entries[i];
 
-	if (revents == 0 || e->fd < 0 || e->generation == 0)
+	if (revents == 0 || e->silent || e->generation == 0)
 		return 0;
-	out->fd = e->fd;
+	out->fd = descriptor_at(b, i);
 	out->generation = e->generation;
 	out->conditions = from_poll(revents);
 	if (e->oneshot || (revents & POLLNVAL)) {
-		e->fd = ~e->fd;
+		e->silent = true;
 		if (b->busy)
 			b->silenced = true;
 		else
-			b->table.fds[i].fd = e->fd;
+			hush(b, i);
 	}
 	return 1;
 }
@@ -499,7 +507,8 @@ lead(struct backend *b, struct ready *out, int capacity,
 
 	if (b->silenced)
 		for (size_t i = 1; i < count; i++)
-			show(b, i);
+			if (b->table.entries[i].silent)
+				hush(b, i);
 	b->silenced = false;
 	b->busy = true;
 	if (b->raised)
@@ -558,8 +567,10 @@ look_beside(struct backend *b, struct ready *out, int capacity)
 		for (size_t i = 0; i < chunk; i++) {
 			const struct entry *e = &b->table.entries[base + i];
 
-			copies[i].fd = e->generation != 0 ? e->fd : -1;
-			copies[i].events = e->events;
+			copies[i].fd = -1;
+			if (e->generation != 0 && !e->silent)
+				copies[i].fd = descriptor_at(b, base + i);
+			copies[i].events = b->table.fds[base + i].events;
 			copies[i].revents = 0;
 		}
 		/* With the lock held: what is reported must not have been

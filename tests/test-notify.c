@@ -33,15 +33,15 @@ wait_as(struct polling *p, struct polling_event *events, int capacity, int kind)
 	}
 }
 
-/* A wait of the kind that something ends after min_ms or a little later. */
-#define expect_ended(p, kind, min_ms, count) \
-	expect_wait_ended(HARNESS_HERE, (p), (kind), (min_ms), (count))
+/* A wait of the kind that something ends min_ms after start, or a little later.
+ * start lies before whatever is to end the wait was set going. */
+#define expect_ended(p, kind, start, min_ms, count) \
+	expect_wait_ended(HARNESS_HERE, (p), (kind), (start), (min_ms), (count))
 static void
 expect_wait_ended(const char *file, int line, struct polling *p, int kind,
-    int min_ms, int count)
+    int64_t start, int min_ms, int count)
 {
 	struct polling_event events[8];
-	int64_t start = now_ns();
 	int n = wait_as(p, events, 8, kind);
 
 	ck_assert_msg(n == count, "%s:%d: the wait returned %d, expected %d",
@@ -69,7 +69,7 @@ START_TEST(a_notification_ends_the_next_wait)
 	struct polling *p = make_poller();
 
 	expect_ok(polling_notify(p));
-	expect_ended(p, _i, 0, 0);
+	expect_ended(p, _i, now_ns(), 0, 0);
 	expect_nothing_for(p, 60);
 	polling_destroy(p);
 }
@@ -98,7 +98,7 @@ START_TEST(notifications_before_a_wait_are_one)
 	for (int round = 0; round < 3; round++) {
 		for (int i = 0; i < 5; i++)
 			expect_ok(polling_notify(p));
-		expect_ended(p, _i, 0, 0);
+		expect_ended(p, _i, now_ns(), 0, 0);
 		expect_nothing_for(p, 60);
 	}
 	close_pair(pair);
@@ -113,7 +113,7 @@ START_TEST(a_pending_notification_is_no_error)
 
 	for (int i = 0; i < scaled(200000); i++)
 		expect_ok(polling_notify(p));
-	expect_ended(p, WAIT_FOR_EVER, 0, 0);
+	expect_ended(p, WAIT_FOR_EVER, now_ns(), 0, 0);
 	expect_nothing_for(p, 20);
 	polling_destroy(p);
 }
@@ -129,9 +129,11 @@ START_TEST(a_notification_ends_a_blocked_wait)
 
 	make_socketpair(pair);
 	for (int sources = 0; sources < 2; sources++) {
+		int64_t start = now_ns();
+
 		job.result = -2;
 		d = run_after(50, notify_later, &job);
-		expect_ended(p, _i, 20, 0);
+		expect_ended(p, _i, start, 20, 0);
 		join_delayed(d);
 		ck_assert_int_eq(job.result, 0);
 		expect_nothing_for(p, 60);
@@ -245,7 +247,7 @@ START_TEST(a_handler_notifies_before_a_wait)
 	ck_assert_int_eq(raise(SIGUSR1), 0);
 	ck_assert_int_eq(raise(SIGUSR1), 0);
 	expect_handler_ran();
-	expect_ended(p, _i, 0, 0);
+	expect_ended(p, _i, now_ns(), 0, 0);
 	expect_nothing_for(p, 60);
 	polling_destroy(p);
 }
@@ -577,9 +579,10 @@ START_TEST(a_post_ends_a_blocked_wait)
 {
 	struct polling *p = make_poller();
 	struct notification job = {p, -2};
+	int64_t start = now_ns();
 	struct delayed *d = run_after(50, post_later, &job);
 
-	expect_ended(p, _i, 20, 1);
+	expect_ended(p, _i, start, 20, 1);
 	join_delayed(d);
 	ck_assert_int_eq(job.result, 0);
 	expect_nothing_for(p, 30);

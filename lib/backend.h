@@ -31,11 +31,15 @@ struct backend;
 struct ready {
 	polling_fd fd;       /* with generation, the source */
 	uint32_t generation; /* its record's when the kernel was told */
-	uint32_t conditions; /* POLLING_ bits that hold, or CONDITION_CLOSED */
+	uint32_t conditions; /* POLLING_ bits that hold, or CONDITION_ bits */
 };
 
 /* The kernel finds the descriptor closed: the source is gone. */
 #define CONDITION_CLOSED 0x80000000u
+/* The kernel's report does not say all: backend_look() is to be asked. */
+#define CONDITION_LOOK 0x40000000u
+/* With CONDITION_LOOK the backend may use these bits for itself. */
+#define CONDITION_PRIVATE 0x0f000000u
 
 /* backend_add(): the kernel does not watch this one, it never blocks. */
 #define BACKEND_NEVER_BLOCKS 1
@@ -47,7 +51,8 @@ struct ready {
 extern const char backend_name[];
 
 /* backend_knows() is asked about a source's reports further and further apart,
- * up to this many of them; at least 1. */
+ * up to this many of them; 0 if a kernel makes no reports of descriptors that
+ * were closed, so that it need not be asked. */
 extern const uint16_t backend_verify_max;
 
 /* Makes the state for a poller whose sources are in r, which outlives it. Not
@@ -80,15 +85,26 @@ void backend_prune(struct backend *b);
 /* Brings the kernel up to date with the registry's list of changes. A source
  * that the kernel no longer knows is removed from the registry. It may leave
  * changes on the list only if it has woken the thread that stands in the
- * way, which will apply them before it waits again. Locked. */
-void backend_apply(struct backend *b);
+ * way, which will apply them before it waits again. Unless at_once, the
+ * calling thread goes on to backend_wait(), which may take the changes
+ * along. Locked. */
+void backend_apply(struct backend *b, bool at_once);
 
 /* Ends the watching of s; what the kernel says makes no difference. Locked. */
 void backend_remove(struct backend *b, int fd, struct source *s);
 
+/* What holds of s now, of which the kernel reported conditions with
+ * CONDITION_LOOK: POLLING_ bits, or CONDITION_CLOSED, or nothing. Locked. */
+uint32_t backend_look(
+    struct backend *b, int fd, struct source *s, uint32_t conditions);
+
 /* Told of a report that fits no source: it was removed after the kernel had
- * reported it, or the kernel keeps what it should have forgotten. Locked. */
-void backend_stale(struct backend *b);
+ * reported it, or the kernel keeps what it should have forgotten. The number
+ * may be in use for another source. Locked. */
+void backend_stale(struct backend *b, int fd);
+
+/* Told of a report of s, which is disarmed. Locked. */
+void backend_unwanted(struct backend *b, int fd, struct source *s);
 
 /* Waits for at most timeout, without limit if that is NULL, and stores at
  * most capacity (1 to READY_MAX) reports. 0 says nothing: the time may be

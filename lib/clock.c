@@ -12,8 +12,9 @@
 #include "clock.h"
 #include "polling.h"
 
-/* The largest time_t, found without overflow: C has no TIME_T_MAX. time_t is
- * a signed integer on every system that POSIX.1-2008 allows. */
+/* The largest time_t, found without overflow: C has no TIME_T_MAX. POSIX.1-2008
+ * does not say that time_t is signed, and QNX up to 7.0 has an unsigned one:
+ * half of it will do. */
 #define TIME_MAX \
 	((time_t)((((uintmax_t)1) << (sizeof(time_t) * CHAR_BIT - 1)) - 1))
 
@@ -47,13 +48,17 @@ clock_left(struct timespec *left, const struct timespec *deadline)
 	struct timespec now;
 
 	polling_now(&now);
+	if (deadline->tv_sec < now.tv_sec ||
+	    (deadline->tv_sec == now.tv_sec &&
+		deadline->tv_nsec <= now.tv_nsec))
+		return false;
 	left->tv_sec = deadline->tv_sec - now.tv_sec;
 	left->tv_nsec = deadline->tv_nsec - now.tv_nsec;
 	if (left->tv_nsec < 0) {
 		left->tv_sec--;
 		left->tv_nsec += NSEC_PER_SEC;
 	}
-	return left->tv_sec >= 0 && !clock_is_zero(left);
+	return true;
 }
 
 int

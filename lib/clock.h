@@ -29,6 +29,16 @@ clock_is_zero(const struct timespec *t)
 	return t->tv_sec == 0 && t->tv_nsec == 0;
 }
 
+/* The shorter of two times; NULL for a is without limit. */
+static inline const struct timespec *
+clock_shorter(const struct timespec *a, const struct timespec *b)
+{
+	if (a == NULL || a->tv_sec > b->tv_sec ||
+	    (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec))
+		return b;
+	return a;
+}
+
 /* Stores the moment that lies timeout after now. False if it is past what a
  * timespec can hold: such a deadline never comes. */
 bool clock_deadline(struct timespec *deadline, const struct timespec *timeout);

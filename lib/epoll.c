@@ -351,11 +351,12 @@ apply_one(struct backend *b, int fd, struct source *s)
 }
 
 void
-backend_apply(struct backend *b)
+backend_apply(struct backend *b, bool at_once)
 {
 	struct source *s;
 	int fd;
 
+	(void)at_once;
 	while ((s = registry_pop_changed(b->registry, &fd)) != NULL)
 		apply_one(b, fd, s);
 }
@@ -462,11 +463,31 @@ close_old:
 	close(old);
 }
 
+uint32_t
+backend_look(struct backend *b, int fd, struct source *s, uint32_t conditions)
+{
+	/* Never called: what epoll reports is complete. */
+	(void)b;
+	(void)fd;
+	(void)s;
+	return conditions;
+}
+
 void
-backend_stale(struct backend *b)
+backend_unwanted(struct backend *b, int fd, struct source *s)
+{
+	/* It was disarmed as it fired, or is about to be by apply_one(). */
+	(void)b;
+	(void)fd;
+	(void)s;
+}
+
+void
+backend_stale(struct backend *b, int fd)
 {
 	int state;
 
+	(void)fd;
 	if (!b->orphans || ++b->stale <= STALE_MAX)
 		return;
 	state = cancel_hold();

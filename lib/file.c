@@ -10,6 +10,7 @@
 #endif
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "file.h"
@@ -24,8 +25,11 @@ mix(uint32_t hash, uint64_t value)
 }
 
 int
-file_identity(int fd, uint32_t *identity)
+file_inspect(int fd, uint32_t *identity, mode_t *mode)
 {
+	/* Some systems have one device and inode number for all sockets: there
+	 * a socket that takes the number of one that was closed is not told
+	 * from it. */
 	struct stat st;
 	uint32_t hash = 2166136261u;
 
@@ -33,7 +37,30 @@ file_identity(int fd, uint32_t *identity)
 		return -errno;
 	hash = mix(hash, (uint64_t)st.st_dev);
 	*identity = mix(hash, (uint64_t)st.st_ino);
+	*mode = st.st_mode;
 	return 0;
+}
+
+int
+file_identity(int fd, uint32_t *identity)
+{
+	mode_t mode;
+
+	return file_inspect(fd, identity, &mode);
+}
+
+int
+file_never_blocks(int fd, mode_t mode)
+{
+	if (!S_ISREG(mode) && !S_ISDIR(mode) && !S_ISBLK(mode))
+		return 0;
+#ifdef O_PATH
+	if (fcntl(fd, F_GETFL) & O_PATH)
+		return -EBADF;
+#else
+	(void)fd;
+#endif
+	return 1;
 }
 
 static void
@@ -97,9 +124,25 @@ file_modify(struct file_queue *q, struct registry *r, int fd, struct source *s)
 bool
 file_known(int fd, const struct source *s)
 {
-	uint32_t identity;
+	uint32_t identity = 0;
 
 	return file_identity(fd, &identity) == 0 && identity == s->kernel;
+}
+
+void
+file_prune(struct registry *r)
+{
+	int fd = NO_FD;
+
+	while ((fd = registry_next(r, fd)) != NO_FD) {
+		const struct source *s = registry_find(r, fd);
+		uint32_t identity;
+
+		if (s->flags & SOURCE_FILE)
+			continue;
+		if (file_identity(fd, &identity) != 0 || identity != s->slot)
+			registry_remove(r, fd);
+	}
 }
 
 int

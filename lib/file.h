@@ -10,6 +10,8 @@
 #ifndef LIBPOLLING_FILE_H
 #define LIBPOLLING_FILE_H
 
+#include <sys/types.h>
+
 #include "namespace.h"
 #include "registry.h"
 
@@ -23,6 +25,13 @@ struct file_queue {
 /* A number that tells the open file behind fd from most others. Returns 0 or
  * a negative errno, -EBADF if nothing is open there. */
 int file_identity(int fd, uint32_t *identity);
+
+/* The same, and the file's type as in st_mode. */
+int file_inspect(int fd, uint32_t *identity, mode_t *mode);
+
+/* Whether fd, whose mode is known, is a file or directory: 1 or 0, or -EBADF
+ * for one that is open as a name only (O_PATH on Linux and FreeBSD). */
+int file_never_blocks(int fd, mode_t mode);
 
 /* Marks s as a file and queues it if it is armed. Returns 0 or a negative
  * errno. */
@@ -39,6 +48,10 @@ void file_remove(
 
 /* Whether fd is still the file that was added. */
 bool file_known(int fd, const struct source *s);
+
+/* For a backend that keeps the identity of each source in its slot: removes
+ * from r the sources, apart from files, whose number is another one's now. */
+void file_prune(struct registry *r);
 
 /* Stores at most max events in out, looking at no more than *budget files,
  * which it counts down: q->count at the start of a wait keeps each file to

@@ -2,8 +2,9 @@
 /*
  * fork.c - the list of pollers, and what fork() does to them.
  *
- * Without pthread_atfork() the stamp is the process id, and the child's copy
- * is whole only if no other thread was inside the library.
+ * Without pthread_atfork() the stamp is the process id, which a descendant can
+ * have again only after the poller's process has died, and the child's copy is
+ * whole only if no other thread was inside the library.
  */
 #if HAVE_CONFIG_H
 #include "config.h"

@@ -16,11 +16,13 @@
 #define backend_fd         polling_priv_backend_fd
 #define backend_features   polling_priv_backend_features
 #define backend_knows      polling_priv_backend_knows
+#define backend_look       polling_priv_backend_look
 #define backend_name       polling_priv_backend_name
 #define backend_open       polling_priv_backend_open
 #define backend_prune      polling_priv_backend_prune
 #define backend_remove     polling_priv_backend_remove
 #define backend_stale      polling_priv_backend_stale
+#define backend_unwanted   polling_priv_backend_unwanted
 #define backend_wait       polling_priv_backend_wait
 #define backend_verify_max polling_priv_backend_verify_max
 #define backend_wake       polling_priv_backend_wake
@@ -29,12 +31,15 @@
 #define clock_left         polling_priv_clock_left
 #define clock_milliseconds polling_priv_clock_milliseconds
 
-#define file_add      polling_priv_file_add
-#define file_collect  polling_priv_file_collect
-#define file_identity polling_priv_file_identity
-#define file_known    polling_priv_file_known
-#define file_modify   polling_priv_file_modify
-#define file_remove   polling_priv_file_remove
+#define file_add          polling_priv_file_add
+#define file_collect      polling_priv_file_collect
+#define file_identity     polling_priv_file_identity
+#define file_inspect      polling_priv_file_inspect
+#define file_known        polling_priv_file_known
+#define file_modify       polling_priv_file_modify
+#define file_never_blocks polling_priv_file_never_blocks
+#define file_prune        polling_priv_file_prune
+#define file_remove       polling_priv_file_remove
 
 #define fork_enrol  polling_priv_fork_enrol
 #define fork_resign polling_priv_fork_resign
@@ -43,6 +48,17 @@
 #define post_clear polling_priv_post_clear
 #define post_push  polling_priv_post_push
 #define post_take  polling_priv_post_take
+
+#define refused_free            polling_priv_refused_free
+#define refused_init            polling_priv_refused_init
+#define refused_is_always_ready polling_priv_refused_is_always_ready
+#define refused_look            polling_priv_refused_look
+#define refused_remove          polling_priv_refused_remove
+#define refused_set             polling_priv_refused_set
+#define refused_share           polling_priv_refused_share
+#define refused_silence         polling_priv_refused_silence
+#define refused_unconnected     polling_priv_refused_unconnected
+#define refused_wait            polling_priv_refused_wait
 
 #define registry_change      polling_priv_registry_change
 #define registry_clear       polling_priv_registry_clear

@@ -23,6 +23,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,12 +34,8 @@
 #include "file.h"
 #include "fork.h"
 #include "lock.h"
+#include "pollbits.h"
 #include "wakeup.h"
-
-/* Linux and FreeBSD tell of it; elsewhere POLLING_FEATURE_RDHUP is 0. */
-#ifndef POLLRDHUP
-#define POLLRDHUP 0
-#endif
 
 #define FIRST_CAPACITY 16
 
@@ -70,6 +67,7 @@ struct backend {
 	size_t wanted;             /* positions that all sources need */
 	size_t next;               /* where the next collection begins */
 	unsigned followers;        /* threads that wait for the baton */
+	atomic_bool nanoseconds;   /* ppoll() is there and allowed */
 	bool busy;                 /* a leader is inside */
 	bool raised;               /* the baton is readable */
 	bool silenced;             /* entries fell silent meanwhile, and the
@@ -88,59 +86,56 @@ const uint16_t backend_verify_max = 1;
 
 static const struct timespec zero;
 
-static short
-to_poll(uint32_t interest)
+/* ppoll(), or -ENOSYS. */
+static int
+poll_nanoseconds(
+    struct pollfd *fds, size_t count, const struct timespec *timeout)
 {
-	int events = 0;
+#if HAVE_PPOLL
+	int n = ppoll(fds, (nfds_t)count, timeout, NULL);
 
-	if (interest & POLLING_IN)
-		events |= POLLIN;
-	if (interest & POLLING_OUT)
-		events |= POLLOUT;
-	if (interest & POLLING_PRI)
-		events |= POLLPRI;
-	if (interest & POLLING_RDHUP)
-		events |= POLLRDHUP;
-	return (short)events;
+	return n < 0 ? -errno : n;
+#else
+	(void)fds;
+	(void)count;
+	(void)timeout;
+	return -ENOSYS;
+#endif
 }
 
-static uint32_t
-from_poll(short revents)
+/* What is said where ppoll() is not to be had: a kernel older than the C
+ * library, or a filter of system calls. */
+static bool
+is_missing(int error)
 {
-	uint32_t conditions = 0;
+	return error == -ENOSYS || error == -EPERM || error == -EACCES;
+}
 
-	if (revents & POLLNVAL)
-		return CONDITION_CLOSED;
-	if (revents & POLLIN)
-		conditions |= POLLING_IN;
-	if (revents & POLLOUT)
-		conditions |= POLLING_OUT;
-	if (revents & POLLPRI)
-		conditions |= POLLING_PRI;
-	if (revents & POLLRDHUP)
-		conditions |= POLLING_RDHUP;
-	if (revents & POLLHUP)
-		conditions |= POLLING_HUP;
-	if (revents & POLLERR)
-		conditions |= POLLING_ERR;
-	return conditions;
+static int
+poll_milliseconds(
+    struct pollfd *fds, size_t count, const struct timespec *timeout)
+{
+	int n = poll(fds, (nfds_t)count,
+	    timeout != NULL ? clock_milliseconds(timeout) : -1);
+
+	return n < 0 ? -errno : n;
 }
 
 /* poll() with the precision of the system, and no cancellation point. */
 static int
-poll_until(struct pollfd *fds, size_t count, const struct timespec *timeout)
+poll_until(struct backend *b, struct pollfd *fds, size_t count,
+    const struct timespec *timeout)
 {
 	int state = cancel_hold();
-	int n;
+	int n = -ENOSYS;
 
-#if HAVE_PPOLL
-	n = ppoll(fds, (nfds_t)count, timeout, NULL);
-#else
-	n = poll(fds, (nfds_t)count,
-	    timeout != NULL ? clock_milliseconds(timeout) : -1);
-#endif
-	if (n < 0)
-		n = -errno;
+	if (atomic_load_explicit(&b->nanoseconds, memory_order_relaxed)) {
+		n = poll_nanoseconds(fds, count, timeout);
+		if (is_missing(n))
+			atomic_store(&b->nanoseconds, false);
+	}
+	if (is_missing(n))
+		n = poll_milliseconds(fds, count, timeout);
 	cancel_release(state);
 	return n;
 }
@@ -253,6 +248,9 @@ backend_open(struct backend **out, struct registry *r)
 	b->count = 1;
 	b->wanted = 1;
 	b->next = 1;
+	/* polling_supports() is to know before the first wait. */
+	atomic_store(&b->nanoseconds,
+	    !is_missing(poll_nanoseconds(b->table.fds, 1, &zero)));
 	*out = b;
 	return 0;
 
@@ -289,12 +287,10 @@ backend_features(const struct backend *b)
 			    1u << POLLING_FEATURE_PRI |
 			    1u << POLLING_FEATURE_FILE;
 
-	(void)b;
 	if (POLLRDHUP != 0)
 		features |= 1u << POLLING_FEATURE_RDHUP;
-#if HAVE_PPOLL
-	features |= 1u << POLLING_FEATURE_NANOSECOND;
-#endif
+	if (atomic_load_explicit(&b->nanoseconds, memory_order_relaxed))
+		features |= 1u << POLLING_FEATURE_NANOSECOND;
 	return features;
 }
 
@@ -308,7 +304,7 @@ tell(struct backend *b, int fd, struct source *s)
 	e->oneshot = source_is_oneshot(s);
 	s->kernel = e->oneshot ? KERNEL_ONESHOT : 0;
 	b->table.fds[s->slot] = (struct pollfd){
-	    .fd = e->silent ? ~fd : fd, .events = to_poll(s->interest)};
+	    .fd = e->silent ? ~fd : fd, .events = poll_events(s->interest)};
 }
 
 /* Gives s, whose slot is the identity of its file so far, the last position.
@@ -342,6 +338,20 @@ fill_hole(struct backend *b, size_t i)
 		    (uint32_t)i;
 }
 
+/* Closes the holes that were left while a leader was inside. It is
+ * out. */
+static void
+sweep(struct backend *b)
+{
+	for (size_t i = 1; i < b->count;) {
+		if (b->table.entries[i].generation == 0)
+			fill_hole(b, i);
+		else
+			i++;
+	}
+	b->registry->sweep = false;
+}
+
 int
 backend_add(struct backend *b, int fd, struct source *s)
 {
@@ -350,17 +360,22 @@ backend_add(struct backend *b, int fd, struct source *s)
 
 	if (error != 0)
 		return error;
-	/* Open, but only as a name (O_PATH on Linux). */
-	if (poll_until(&probe, 1, &zero) > 0 && (probe.revents & POLLNVAL))
+	/* Open, but only as a name (O_PATH on Linux), or a device that poll()
+	 * cannot watch (terminals on early versions of macOS). */
+	if (poll_until(b, &probe, 1, &zero) > 0 && (probe.revents & POLLNVAL))
 		return -EBADF;
 	lock_acquire(&b->lock);
 	error = reserve(b);
 	if (error == 0) {
 		b->wanted++;
-		if (b->busy)
+		if (b->busy) {
 			registry_change(b->registry, fd, s);
-		else
+		} else {
+			/* As it is, no position is given to a hole. */
+			if (b->registry->sweep)
+				sweep(b);
 			place(b, fd, s);
+		}
 	}
 	lock_release(&b->lock);
 	return error;
@@ -392,25 +407,13 @@ backend_prune(struct backend *b)
 			registry_remove(b->registry, fd);
 }
 
-/* Closes the holes that were left while a leader was inside. */
-static void
-sweep(struct backend *b)
-{
-	for (size_t i = 1; i < b->count;) {
-		if (b->table.entries[i].generation == 0)
-			fill_hole(b, i);
-		else
-			i++;
-	}
-	b->registry->sweep = false;
-}
-
 void
-backend_apply(struct backend *b)
+backend_apply(struct backend *b, bool at_once)
 {
 	struct source *s;
 	int fd;
 
+	(void)at_once;
 	lock_acquire(&b->lock);
 	if (b->busy) {
 		/* It comes out, finds the changes and applies them. */
@@ -450,11 +453,32 @@ backend_remove(struct backend *b, int fd, struct source *s)
 	lock_release(&b->lock);
 }
 
+uint32_t
+backend_look(struct backend *b, int fd, struct source *s, uint32_t conditions)
+{
+	/* Never called: what poll() reports is complete. */
+	(void)b;
+	(void)fd;
+	(void)s;
+	return conditions;
+}
+
 void
-backend_stale(struct backend *b)
+backend_stale(struct backend *b, int fd)
 {
 	/* Nothing outlives the array that is handed to the kernel. */
 	(void)b;
+	(void)fd;
+}
+
+void
+backend_unwanted(struct backend *b, int fd, struct source *s)
+{
+	/* Disarmed while a leader was inside, which is told before it goes
+	 * in again. */
+	(void)b;
+	(void)fd;
+	(void)s;
 }
 
 /* Makes one report of what poll() says about position i, if it is news. */
@@ -467,7 +491,8 @@ report(struct backend *b, size_t i, short revents, struct ready *out)
 		return 0;
 	out->fd = descriptor_at(b, i);
 	out->generation = e->generation;
-	out->conditions = from_poll(revents);
+	out->conditions = revents & POLLNVAL ? CONDITION_CLOSED
+					     : poll_conditions(revents);
 	if (e->oneshot || (revents & POLLNVAL)) {
 		e->silent = true;
 		if (b->busy)
@@ -515,7 +540,7 @@ lead(struct backend *b, struct ready *out, int capacity,
 		wakeup_drain(&b->baton);
 	b->raised = false;
 	lock_release(&b->lock);
-	n = poll_until(fds, count, timeout);
+	n = poll_until(b, fds, count, timeout);
 	lock_acquire(&b->lock);
 	b->busy = false;
 	if (n > 0) {
@@ -541,9 +566,13 @@ follow(struct backend *b, const struct timespec *timeout)
 
 	b->followers++;
 	lock_release(&b->lock);
-	n = poll_until(&baton, 1, timeout);
+	n = poll_until(b, &baton, 1, timeout);
 	lock_acquire(&b->lock);
 	b->followers--;
+	/* A leader has taken it since, or it came late, as it may through a
+	 * socket: then nobody else would, and it would go on waking. */
+	if (n > 0 && !b->raised)
+		wakeup_drain(&b->baton);
 	lock_release(&b->lock);
 	/* Whoever becomes the leader takes the baton, not whoever sees it:
 	 * a thread that goes home instead must leave it to the others. */
@@ -575,7 +604,7 @@ look_beside(struct backend *b, struct ready *out, int capacity)
 		}
 		/* With the lock held: what is reported must not have been
 		 * reported and armed again by others meanwhile. */
-		ready = poll_until(copies, chunk, &zero);
+		ready = poll_until(b, copies, chunk, &zero);
 		for (size_t i = 0; ready > 0 && i < chunk && n < capacity; i++)
 			n += report(b, base + i, copies[i].revents, &out[n]);
 		base += chunk;

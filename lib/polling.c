@@ -187,7 +187,7 @@ changed(struct polling *p)
 	if (atomic_load(&p->sleepers) == 0)
 		return;
 	if (registry_pending(&p->registry)) {
-		backend_apply(p->backend);
+		backend_apply(p->backend, true);
 		atomic_store(&p->work, has_work(p));
 	}
 	/* A wake-up that fails has no one to be told: the descriptor was
@@ -233,8 +233,11 @@ add_locked(struct polling *p, int fd, uint32_t interest, enum polling_mode mode,
 	int error;
 
 	if (s != NULL) {
-		if (still_open(p, fd, s))
+		if (still_open(p, fd, s)) {
+			/* Asking may have cost its place in the kernel. */
+			changed(p);
 			return -EEXIST;
+		}
 		forget(p, fd, s);
 	}
 	/* A number that is no descriptor must not cost a table of its size. */
@@ -333,6 +336,9 @@ polling_delete(struct polling *p, polling_fd fd)
 static bool
 verify(struct polling *p, int fd, struct source *s)
 {
+	/* Then it counts from 0 and is back here after 65,536 reports. */
+	if (backend_verify_max == 0)
+		return true;
 	s->verify_in = s->verify_step;
 	if (s->verify_step < backend_verify_max)
 		s->verify_step = (uint16_t)(s->verify_step * 2);
@@ -348,23 +354,30 @@ translate(
     struct polling *p, const struct ready *ready, struct polling_event *event)
 {
 	struct source *s = registry_find(&p->registry, ready->fd);
+	uint32_t conditions = ready->conditions;
 	uint32_t report;
 
 	if (unlikely(s == NULL || s->generation != ready->generation)) {
-		backend_stale(p->backend);
+		backend_stale(p->backend, ready->fd);
 		return false;
 	}
-	if (unlikely(ready->conditions & CONDITION_CLOSED)) {
+	if (unlikely(conditions & CONDITION_LOOK))
+		conditions = backend_look(p->backend, ready->fd, s, conditions);
+	if (unlikely(conditions & CONDITION_CLOSED)) {
 		backend_remove(p->backend, ready->fd, s);
 		forget(p, ready->fd, s);
 		return false;
 	}
-	report = source_report(s, ready->conditions);
+	report = source_report(s, conditions);
 	if (s->kernel & KERNEL_ONESHOT) {
-		s->kernel = 0;
-		/* Reported for an interest that has changed since. */
-		if (unlikely(report == 0) && (s->flags & SOURCE_ARMED))
+		s->kernel &= KERNEL_KEPT;
+		/* Level-triggered over a kernel that is not, or reported for
+		 * an interest that has changed since. */
+		if (unlikely(report == 0 || !source_is_oneshot(s)) &&
+		    (s->flags & SOURCE_ARMED))
 			registry_change(&p->registry, ready->fd, s);
+	} else if (unlikely(!(s->flags & SOURCE_ARMED))) {
+		backend_unwanted(p->backend, ready->fd, s);
 	}
 	if (report == 0)
 		return false;
@@ -394,7 +407,7 @@ take_own(struct polling *p, struct polling_event *events, int max,
 }
 
 /* One wait's progress, shared by the steps below. */
-struct wait {
+struct waiting {
 	struct polling_event *events; /* the caller's */
 	int capacity;                 /* of events */
 	int count;                    /* events stored */
@@ -402,10 +415,11 @@ struct wait {
 	unsigned removals;            /* files.removals as this wait left it */
 	bool own;                     /* posts or files may be left to take */
 	bool ended;                   /* a notification ends this wait */
+	bool counted;                 /* among the sleepers */
 };
 
 static void
-meet_notification(struct polling *p, struct wait *w)
+meet_notification(struct polling *p, struct waiting *w)
 {
 	/* One is enough; the load keeps the cache line shared while nobody
 	 * notifies. */
@@ -417,14 +431,15 @@ meet_notification(struct polling *p, struct wait *w)
 /* Applies changes and takes the first share of what the core reports by
  * itself: half of the room, the rest is for the kernel. */
 static void
-prepare(struct polling *p, struct wait *w)
+prepare(struct polling *p, struct waiting *w)
 {
 	int share = w->capacity / 2;
 
 	lock_acquire(&p->lock);
-	if (registry_pending(&p->registry))
-		backend_apply(p->backend);
 	w->own = p->files.count != 0 || p->posts.count != 0;
+	/* With events of its own this wait may not get to the backend's. */
+	if (registry_pending(&p->registry))
+		backend_apply(p->backend, w->own);
 	if (w->own) {
 		w->file_budget = p->files.count;
 		p->turn = p->turn == TURN_KERNEL ? TURN_FILES : p->turn + 1;
@@ -439,7 +454,7 @@ prepare(struct polling *p, struct wait *w)
 
 /* Turns n reports into events, then fills what room is left. */
 static void
-deliver(struct polling *p, struct wait *w, const struct ready *ready, int n)
+deliver(struct polling *p, struct waiting *w, const struct ready *ready, int n)
 {
 	lock_acquire(&p->lock);
 	for (int i = 0; i < n; i++)
@@ -452,6 +467,11 @@ deliver(struct polling *p, struct wait *w, const struct ready *ready, int n)
 		w->count += take_own(p, w->events + w->count,
 		    w->capacity - w->count, &w->file_budget);
 	}
+	/* What is to be armed again must not wait for this thread's return
+	 * while others wait. */
+	if (unlikely(registry_pending(&p->registry)) &&
+	    atomic_load(&p->sleepers) > w->counted)
+		backend_apply(p->backend, true);
 	if (unlikely(has_work(p) != atomic_load(&p->work)))
 		atomic_store(&p->work, has_work(p));
 	lock_release(&p->lock);
@@ -460,7 +480,7 @@ deliver(struct polling *p, struct wait *w, const struct ready *ready, int n)
 /* One look at everything, blocking for at most timeout where nothing is
  * there. Returns 0 or a negative errno if no event was stored. */
 static ALWAYS_INLINE int
-look(struct polling *p, struct wait *w, const struct timespec *timeout)
+look(struct polling *p, struct waiting *w, const struct timespec *timeout)
 {
 	struct ready ready[READY_MAX];
 	int room, n = 0;
@@ -493,18 +513,17 @@ look(struct polling *p, struct wait *w, const struct timespec *timeout)
  * costs neither a timer nor the clock.
  */
 static ALWAYS_INLINE int
-wait_until(struct polling *p, struct wait *w, const struct timespec *time,
+wait_until(struct polling *p, struct waiting *w, const struct timespec *time,
     bool relative)
 {
 	const struct timespec *timeout = time != NULL ? &no_time : NULL;
 	struct timespec deadline, left;
-	bool counted = false;
 	int error;
 
 	for (;;) {
-		if (timeout != &no_time && !counted) {
+		if (timeout != &no_time && !w->counted) {
 			atomic_fetch_add(&p->sleepers, 1);
-			counted = true;
+			w->counted = true;
 		}
 		error = look(p, w, timeout);
 		if (w->count > 0 || w->ended || error != 0)
@@ -523,7 +542,7 @@ wait_until(struct polling *p, struct wait *w, const struct timespec *time,
 		if (time != NULL && !clock_left(&left, &deadline))
 			break;
 	}
-	if (counted)
+	if (w->counted)
 		atomic_fetch_sub(&p->sleepers, 1);
 	/* The wake-up for what is left may have ended this wait: another
 	 * thread must look in its stead. */
@@ -552,7 +571,7 @@ static int
 public_wait(struct polling *p, struct polling_event *events, int capacity,
     const struct timespec *time, bool relative)
 {
-	struct wait w = {.events = events, .capacity = capacity};
+	struct waiting w = {.events = events, .capacity = capacity};
 	int error = check_wait(p, events, capacity, time);
 
 	if (unlikely(error != 0))

@@ -31,32 +31,41 @@
 #define SOURCE_PLACED     0x20u /* the backend's: slot is a position */
 
 /* In struct source.kernel, set by the backend: the next report disarms the
- * source in the kernel too. The core clears all of kernel when it meets it. */
+ * source in the kernel too. When the core meets such a report it clears all of
+ * kernel but KERNEL_KEPT, and if the source is still armed, which a level one
+ * always is, it has the source armed in the kernel again. */
 #define KERNEL_ONESHOT 0x40000000u
+
+/* The part of struct source.kernel that outlives a report. */
+#define KERNEL_KEPT 0x0fff0000u
 
 /* The record of one source; the poller's lock guards it. */
 struct source {
 	uintptr_t key;        /* the caller's */
-	uint32_t generation;  /* counts registrations in this slot; never 0
-			       * once used; makes late kernel events harmless */
+	uint32_t generation;  /* counts registrations in this slot; 1 to
+			       * GENERATION_MAX once used; makes late kernel
+			       * events harmless */
 	int32_t next;         /* next descriptor on the list that it is on */
 	uint16_t interest;    /* INTEREST_BITS */
 	uint8_t mode;         /* enum polling_mode */
 	uint8_t flags;        /* SOURCE_ */
 	uint16_t verify_in;   /* events until backend_knows() is asked */
 	uint16_t verify_step; /* events between the checks after that one */
-	uint32_t kernel;      /* the backend's: what the kernel was told; 0 once
-			       * a report has disarmed it there. For a
-			       * SOURCE_FILE the identity of the file. */
+	uint32_t kernel;      /* the backend's: what the kernel was told; see
+			       * KERNEL_ONESHOT. For a SOURCE_FILE the
+			       * identity of the file. */
 	uint32_t slot;        /* the backend's: a place in its own tables. For a
 			       * SOURCE_QUEUED the descriptor queued before. */
 };
+
+/* A bit of 32 is left to the backend for a mark of its own beside it. */
+#define GENERATION_MAX 0x7fffffffu
 
 /* The generation after this one. */
 static inline uint32_t
 source_next_generation(uint32_t generation)
 {
-	return generation == UINT32_MAX ? 1 : generation + 1;
+	return generation == GENERATION_MAX ? 1 : generation + 1;
 }
 
 static inline bool

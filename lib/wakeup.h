@@ -2,7 +2,8 @@
 /*
  * wakeup.h - a descriptor that one thread makes readable to wake another.
  *
- * An eventfd where the system has one and allows it, else a pipe.
+ * An eventfd where the system has one and allows it, else a pipe, else, where
+ * there are none, sockets.
  */
 #ifndef LIBPOLLING_WAKEUP_H
 #define LIBPOLLING_WAKEUP_H
@@ -13,7 +14,8 @@
 
 struct wakeup {
 	int read_fd;  /* readable once signalled, until drained */
-	int write_fd; /* the same descriptor for an eventfd */
+	int write_fd; /* the same descriptor for an eventfd or one socket */
+	bool counter; /* an eventfd */
 };
 
 /* Both descriptors are close-on-exec and do not block. Returns 0 or a
@@ -28,12 +30,12 @@ int wakeup_signal(const struct wakeup *w);
 void wakeup_drain(const struct wakeup *w);
 
 /* Whether every signal is a new edge to an edge-triggered watcher although
- * nobody drains it: true of an eventfd only. A pipe fills up, and Linux 5.5
- * to 5.13 report no edge for a pipe that was readable already. */
+ * nobody drains it: true of an eventfd only. The others fill up, and Linux
+ * 5.5 to 5.13 report no edge for a pipe that was readable already. */
 static inline bool
 wakeup_needs_no_drain(const struct wakeup *w)
 {
-	return w->read_fd == w->write_fd;
+	return w->counter;
 }
 
 #endif

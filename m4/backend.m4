@@ -32,10 +32,11 @@ AC_DEFUN([POLLING_BACKEND], [
      #include <sys/syscall.h>
      #include <unistd.h>],
     [return epoll_create1(EPOLL_CLOEXEC) + (int)syscall(SYS_epoll_pwait);])
-  # The BSDs and the Apple systems.
+  # The BSDs and the Apple systems. EV_DISPATCH came to all of them long ago;
+  # without it poll() is the better one.
   POLLING_CANDIDATE([kqueue], [kqueue],
     [#include <sys/types.h>
-     #include <sys/event.h>], [return kqueue();])
+     #include <sys/event.h>], [return kqueue() + EV_DISPATCH;])
   # illumos and Solaris.
   POLLING_CANDIDATE([port], [port_create],
     [#include <port.h>], [return port_create();])
@@ -65,7 +66,10 @@ AC_DEFUN([POLLING_BACKEND], [
           [BACKEND=$with_backend])
       done
       AS_IF([test -z "$BACKEND"],
-        [AC_MSG_ERROR([--with-backend=$with_backend does not work here; choose one of: auto$polling_found])])])
+        [AC_MSG_ERROR([--with-backend=$with_backend does not work here; choose one of: auto$polling_found
+(what tests/emulation has of kqueue and event ports is for make check only)])])])
   AC_SUBST([BACKEND])
   AM_CONDITIONAL([BACKEND_IS_POLL], [test "$BACKEND" = poll])
+  # The emulations of other kernels for the tests are made of Linux.
+  AM_CONDITIONAL([EMULATE], [test "$BACKEND" = epoll])
 ])

@@ -30,7 +30,7 @@ scaled(int count)
 /* The first thing that went wrong; zero-initialised. */
 struct trouble {
 	atomic_int state; /* 0 none, 1 being written, 2 written */
-	char text[256];
+	char text[1024];
 };
 
 /* False, with the trouble noted, unless the condition holds. */

@@ -52,6 +52,10 @@ static const struct call {
 #ifdef SYS_eventfd
     {"eventfd", SYS_eventfd},
 #endif
+#if defined(SYS_ppoll) && defined(SYS_poll)
+    /* Else poll() is made of it. */
+    {"ppoll", SYS_ppoll},
+#endif
 #ifdef SYS_epoll_pwait2
     {"epoll_pwait2", SYS_epoll_pwait2},
 #endif

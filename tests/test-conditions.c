@@ -17,14 +17,12 @@
 #include <sys/eventfd.h>
 #define HAVE_TEST_EVENTFD 1
 #endif
-#if __has_include(<sys/inotify.h>)
+#endif
+#if HAVE_INOTIFY_INIT1
 #include <sys/inotify.h>
-#define HAVE_TEST_INOTIFY 1
 #endif
-#if __has_include(<sys/timerfd.h>)
+#if HAVE_TIMERFD_CREATE
 #include <sys/timerfd.h>
-#define HAVE_TEST_TIMERFD 1
-#endif
 #endif
 
 #define READ_WRITE (POLLING_IN | POLLING_OUT)
@@ -351,6 +349,54 @@ START_TEST(a_pipe_without_reader_is_out_and_err)
 	expect_ok(polling_delete(p, pair[1]));
 	/* Added when the reader is gone already. */
 	expect_ok(polling_add(p, pair[1], POLLING_OUT, POLLING_ONESHOT, 2));
+	expect_events(p, LONG_MS, {2, POLLING_OUT | POLLING_ERR});
+	polling_destroy(p);
+	close_fd(pair[1]);
+}
+END_TEST
+
+/* 21, 39: _i is the mode; what fired before hears of it once it is armed */
+START_TEST(a_reader_that_left_is_told_when_armed_again)
+{
+	enum polling_mode mode = (enum polling_mode)_i;
+	struct polling *p = make_poller();
+	polling_fd pair[2];
+
+	make_pipe(pair);
+	expect_ok(polling_add(p, pair[1], POLLING_OUT, mode, 1));
+	expect_events(p, LONG_MS, {1, POLLING_OUT});
+	expect_ok(polling_modify(p, pair[1], 0, mode, 2));
+	expect_nothing(p);
+	close_fd(pair[0]);
+	expect_nothing(p);
+	expect_error(polling_add(p, pair[1], POLLING_OUT, mode, 3), EEXIST);
+	expect_nothing(p);
+	expect_ok(polling_modify(p, pair[1], POLLING_OUT, mode, 4));
+	expect_events(p, LONG_MS, {4, POLLING_OUT | POLLING_ERR});
+	if (mode == POLLING_LEVEL)
+		expect_events(p, 0, {4, POLLING_OUT | POLLING_ERR});
+	else
+		expect_nothing(p);
+	expect_ok(polling_modify(p, pair[1], POLLING_OUT, mode, 5));
+	expect_events(p, LONG_MS, {5, POLLING_OUT | POLLING_ERR});
+	expect_ok(polling_delete(p, pair[1]));
+	polling_destroy(p);
+	close_fd(pair[1]);
+}
+END_TEST
+
+/* 21, 39: the same without a look in between */
+START_TEST(a_reader_that_left_is_told_at_the_next_arming)
+{
+	enum polling_mode mode = (enum polling_mode)_i;
+	struct polling *p = make_poller();
+	polling_fd pair[2];
+
+	make_pipe(pair);
+	expect_ok(polling_add(p, pair[1], POLLING_OUT, mode, 1));
+	expect_events(p, LONG_MS, {1, POLLING_OUT});
+	close_fd(pair[0]);
+	expect_ok(polling_modify(p, pair[1], POLLING_OUT, mode, 2));
 	expect_events(p, LONG_MS, {2, POLLING_OUT | POLLING_ERR});
 	polling_destroy(p);
 	close_fd(pair[1]);
@@ -685,7 +731,7 @@ END_TEST
 /* 46 */
 START_TEST(an_inotify_descriptor_reports_changes)
 {
-#if HAVE_TEST_INOTIFY
+#if HAVE_INOTIFY_INIT1
 	struct polling *p = make_poller();
 	char buffer[4096];
 	struct fifo f;
@@ -714,7 +760,7 @@ END_TEST
 /* 46 */
 START_TEST(a_timerfd_reports_its_expiry)
 {
-#if HAVE_TEST_TIMERFD
+#if HAVE_TIMERFD_CREATE
 	struct itimerspec when = {.it_value = {.tv_nsec = 20000000}};
 	struct polling *p = make_poller();
 	uint64_t expirations;
@@ -804,6 +850,8 @@ suite_conditions(void)
 	add_connections(s);
 	CASE(s, a_pipe_without_writer_is_in_and_hup);
 	CASE_LOOP(s, a_pipe_without_reader_is_out_and_err, CASE_SECONDS, 0, 2);
+	CASE_MODES(s, a_reader_that_left_is_told_when_armed_again);
+	CASE_MODES(s, a_reader_that_left_is_told_at_the_next_arming);
 	CASE(s, a_fifo_is_silent_before_its_first_writer);
 	CASE(s, a_fifo_without_reader_is_out_and_err);
 	CASE_MODES(s, urgent_data_is_pri_where_asked);

@@ -583,6 +583,32 @@ START_TEST(a_capacity_of_one_meets_every_source)
 }
 END_TEST
 
+/* 55: one of them is hung up for as long as it is not connected */
+START_TEST(a_capacity_of_one_meets_an_unconnected_socket_too)
+{
+	struct polling *p = make_poller();
+	polling_fd unconnected = make_tcp_socket();
+	struct polling_event event;
+	polling_fd pair[2];
+	int seen[2] = {0, 0};
+
+	make_socketpair(pair);
+	put_bytes(pair[1], 1);
+	expect_ok(polling_add(p, unconnected, POLLING_OUT, POLLING_LEVEL, 0));
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 1));
+	for (int i = 0; i < 16; i++) {
+		ck_assert_int_eq(wait_ms(p, &event, 1, LONG_MS), 1);
+		ck_assert_uint_lt(event.key, 2);
+		seen[event.key]++;
+	}
+	ck_assert_int_ge(seen[0], 2);
+	ck_assert_int_ge(seen[1], 2);
+	polling_destroy(p);
+	close_fd(unconnected);
+	close_pair(pair);
+}
+END_TEST
+
 #define CROWD          4096
 #define CROWD_CAPACITY 64
 
@@ -888,6 +914,7 @@ suite_waiting(void)
 	CASE(s, an_interrupted_wait_keeps_its_events);
 	CASE(s, a_storm_of_signals_loses_no_event);
 	CASE_MODES(s, a_capacity_of_one_meets_every_source);
+	CASE(s, a_capacity_of_one_meets_an_unconnected_socket_too);
 	CASE_MODES(s, a_crowd_of_ready_sources_is_seen_in_turn);
 	CASE(s, busy_sources_do_not_starve_others);
 	CASE(s, a_notification_with_a_full_batch_loses_nothing);

@@ -19,7 +19,8 @@
  * Symbolic links below the folder are not followed, and ".." is refused, so
  * that no request reaches what lies outside.
  */
-#define _POSIX_C_SOURCE 200809L
+#define _POSIX_C_SOURCE  200809L
+#define _DARWIN_C_SOURCE 1 /* or else macOS hides O_NOFOLLOW */
 
 #include <errno.h>
 #include <fcntl.h>

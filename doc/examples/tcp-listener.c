@@ -48,7 +48,7 @@ listen_on(int port)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
 	    .sin_port = htons((uint16_t)port),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	    .sin_addr.s_addr = inet_addr("127.0.0.1")};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	int yes = 1;
 

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * intercept.c - close(), dup2() and dup3() for a program with an emulation.
+ *
+ * The definitions of a program come before those of the C library, for every
+ * caller outside of the C library itself.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* RTLD_NEXT, dup3 */
+#endif
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+
+#include "intercept.h"
+
+/* The functions whose place is taken, which may be a sanitizer's, who is to
+ * see the calls too. */
+static int (*next_close)(int);
+static int (*next_dup2)(int, int);
+static int (*next_dup3)(int, int, int);
+
+/* A function pointer of any type, since none can be made of an object pointer
+ * by a cast that C allows. */
+#define FIND(pointer, name) (*(void **)&(pointer) = dlsym(RTLD_NEXT, (name)))
+
+static void __attribute__((__constructor__)) prepare(void)
+{
+	FIND(next_close, "close");
+	FIND(next_dup2, "dup2");
+	FIND(next_dup3, "dup3");
+	(void)pthread_atfork(NULL, NULL, emulation_forked);
+}
+
+int
+real_close(int fd)
+{
+	return next_close(fd);
+}
+
+int
+close(int fd)
+{
+	emulation_closing(fd);
+	return real_close(fd);
+}
+
+/* Whether a duplicate at the number to would take the place of another
+ * descriptor: not if the call is going to fail. */
+static int
+replaces(int from, int to)
+{
+	int saved = errno;
+	int open = from != to && fcntl(from, F_GETFD) >= 0;
+
+	errno = saved;
+	return open;
+}
+
+int
+dup2(int from, int to)
+{
+	if (replaces(from, to))
+		emulation_closing(to);
+	return next_dup2(from, to);
+}
+
+int
+dup3(int from, int to, int flags)
+{
+	if (replaces(from, to))
+		emulation_closing(to);
+	return next_dup3(from, to, flags);
+}

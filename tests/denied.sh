@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# denied.sh - the suites pass where eventfd and epoll_pwait2 are denied, as on
-# old kernels (ENOSYS) and in some containers (EPERM). (Conformance 66.)
+# denied.sh - the suites pass where eventfd, epoll_pwait2 and ppoll are denied,
+# as on old kernels (ENOSYS) and in some containers (EPERM). (Conformance 66.)
 
 set -u
 deny=./tests/deny
@@ -22,7 +22,7 @@ failed=0
 # First the denials are tried: a test without them would prove nothing. One
 # denies the call to the other, which makes it. calls is what can be denied.
 calls=
-for call in eventfd2 epoll_pwait2; do
+for call in eventfd2 epoll_pwait2 ppoll; do
     status=0
     for error in EPERM ENOSYS EACCES; do
         "$deny" "$call=$error" -- "$deny" "$call=$error" --probe || status=$?
@@ -70,16 +70,16 @@ suites() {
     "$deny" $denials -- "$program" "$@"
 }
 
-# What epoll_pwait2 is for. Without it the library must not promise waits that
-# are finer than a millisecond.
+# finer_waits PROGRAM CALL: without the call the library must not promise waits
+# that are finer than a millisecond.
 finer_waits() {
     status=0
-    suites ./tests/suites "$(denials ENOSYS epoll_pwait2)" waiting || status=1
-    suites ./tests/suites "$(denials EACCES epoll_pwait2)" files >"$log.files" ||
-        status=1
-    cat "$log.files"
-    if grep -q 'backend epoll:.* nanosecond' "$log.files"; then
-        echo 'FAIL the library has not noticed that epoll_pwait2 is denied'
+    [ -x "$1" ] || return 0
+    suites "$1" "$(denials ENOSYS "$2")" waiting || status=1
+    suites "$1" "$(denials EACCES "$2")" files >"$log.$2" || status=1
+    cat "$log.$2"
+    if grep -q 'backend [a-z]*:.* nanosecond' "$log.$2"; then
+        echo "FAIL the library has not noticed that $2 is denied"
         status=1
     fi
     return "$status"
@@ -99,6 +99,7 @@ own_backend() {
 poll_backend() {
     status=0
     [ -x ./tests/suites-poll ] || return 0
+    finer_waits ./tests/suites-poll ppoll || status=1
     suites ./tests/suites-poll "$(denials ENOSYS eventfd2)" notify || status=1
     suites ./tests/suites-poll "$(denials EPERM eventfd2)" \
         registration modes notify threads lifetime files || status=1
@@ -106,7 +107,11 @@ poll_backend() {
 }
 
 # All at the same time: they sleep more than they work.
-finer_waits >"$log.1" 2>&1 &
+case ${BACKEND:-epoll} in
+poll) finer=ppoll ;;
+*) finer=epoll_pwait2 ;;
+esac
+finer_waits ./tests/suites "$finer" >"$log.1" 2>&1 &
 waits=$!
 poll_backend >"$log.2" 2>&1 &
 poll=$!

@@ -13,6 +13,9 @@
  * - The core may drop a report. It then arms the source again if it is still
  *   armed.
  *
+ * A source is known by its place in the registry, which is its descriptor fd
+ * where these are small numbers; see registry.h.
+ *
  * "Locked" means that the caller holds the poller's lock.
  */
 #ifndef LIBPOLLING_BACKEND_H
@@ -29,7 +32,7 @@ struct backend;
 
 /* One source that the kernel reports. */
 struct ready {
-	polling_fd fd;       /* with generation, the source */
+	int fd;              /* with generation, the source */
 	uint32_t generation; /* its record's when the kernel was told */
 	uint32_t conditions; /* POLLING_ bits that hold, or CONDITION_ bits */
 };
@@ -79,7 +82,8 @@ bool backend_knows(struct backend *b, int fd, struct source *s);
 
 /* In a forked child, with the inherited state: removes from the registry the
  * sources whose numbers the child has put to another use since the fork, as
- * far as that can be found out without disturbing the parent. Locked. */
+ * far as that can be found out without disturbing the parent. Not needed where
+ * there is no fork(). Locked. */
 void backend_prune(struct backend *b);
 
 /* Brings the kernel up to date with the registry's list of changes. A source
@@ -118,8 +122,13 @@ int backend_wait(struct backend *b, struct ready *out, int capacity,
  * next one that would block. Safe in signal handlers; not locked. */
 int backend_wake(struct backend *b);
 
+#if HAVE_HANDLES
+/* What polling_get_handle() returns. Not locked. */
+void *backend_handle(const struct backend *b);
+#else
 /* The descriptor for polling_get_fd(), made at the first call; -ENOTSUP if
  * this kernel has none. Locked. */
 int backend_fd(struct backend *b);
+#endif
 
 #endif

@@ -10,7 +10,9 @@
 #ifndef LIBPOLLING_CANCEL_H
 #define LIBPOLLING_CANCEL_H
 
+#if HAVE_PTHREAD_SETCANCELSTATE
 #include <pthread.h>
+#endif
 
 /* Returns what cancel_release() needs. Safe in signal handlers. */
 static inline int

@@ -10,6 +10,7 @@
 #ifndef LIBPOLLING_FILE_H
 #define LIBPOLLING_FILE_H
 
+#include <errno.h>
 #include <sys/types.h>
 
 #include "namespace.h"
@@ -22,6 +23,56 @@ struct file_queue {
 	unsigned removals; /* how often one was taken from it */
 };
 
+#if HAVE_HANDLES
+/* A SOCKET is never a file, so the queue stays empty. */
+static inline int
+file_add(struct file_queue *q, struct registry *r, int fd, struct source *s)
+{
+	(void)q;
+	(void)r;
+	(void)fd;
+	(void)s;
+	return -EBADF;
+}
+
+static inline void
+file_modify(struct file_queue *q, struct registry *r, int fd, struct source *s)
+{
+	(void)q;
+	(void)r;
+	(void)fd;
+	(void)s;
+}
+
+static inline void
+file_remove(struct file_queue *q, struct registry *r, int fd, struct source *s)
+{
+	(void)q;
+	(void)r;
+	(void)fd;
+	(void)s;
+}
+
+static inline bool
+file_known(int fd, const struct source *s)
+{
+	(void)fd;
+	(void)s;
+	return false;
+}
+
+static inline int
+file_collect(struct file_queue *q, struct registry *r,
+    struct polling_event *out, int max, unsigned *budget)
+{
+	(void)q;
+	(void)r;
+	(void)out;
+	(void)max;
+	(void)budget;
+	return 0;
+}
+#else
 /* A number that tells the open file behind fd from most others. Returns 0 or
  * a negative errno, -EBADF if nothing is open there. */
 int file_identity(int fd, uint32_t *identity);
@@ -58,5 +109,7 @@ void file_prune(struct registry *r);
  * one event. Drops files that were closed. Returns the number of events. */
 int file_collect(struct file_queue *q, struct registry *r,
     struct polling_event *out, int max, unsigned *budget);
+
+#endif
 
 #endif

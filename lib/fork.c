@@ -4,7 +4,8 @@
  *
  * Without pthread_atfork() the stamp is the process id, which a descendant can
  * have again only after the poller's process has died, and the child's copy is
- * whole only if no other thread was inside the library.
+ * whole only if no other thread was inside the library. Without fork() there
+ * is one stamp for all.
  */
 #if HAVE_CONFIG_H
 #include "config.h"
@@ -13,11 +14,13 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#if HAVE_FORK
 #include <unistd.h>
+#endif
 
 #include "fork.h"
 
-static struct lock list_lock = {PTHREAD_MUTEX_INITIALIZER};
+static struct lock list_lock = LOCK_INITIALIZER;
 static struct fork_entry *first, *last;
 
 #if HAVE_PTHREAD_ATFORK
@@ -80,7 +83,11 @@ watch_forks(void)
 unsigned
 fork_stamp(void)
 {
+#if HAVE_FORK
 	return (unsigned)getpid();
+#else
+	return 0;
+#endif
 }
 #endif
 

@@ -8,11 +8,54 @@
 #ifndef LIBPOLLING_LOCK_H
 #define LIBPOLLING_LOCK_H
 
+#if HAVE_SRWLOCK
+#include <windows.h>
+
+struct lock {
+	SRWLOCK srwlock;
+};
+
+#define LOCK_INITIALIZER                \
+	{                               \
+		.srwlock = SRWLOCK_INIT \
+	}
+
+static inline int
+lock_init(struct lock *l)
+{
+	InitializeSRWLock(&l->srwlock);
+	return 0;
+}
+
+static inline void
+lock_destroy(struct lock *l)
+{
+	/* It holds nothing. */
+	(void)l;
+}
+
+static inline void
+lock_acquire(struct lock *l)
+{
+	AcquireSRWLockExclusive(&l->srwlock);
+}
+
+static inline void
+lock_release(struct lock *l)
+{
+	ReleaseSRWLockExclusive(&l->srwlock);
+}
+#else
 #include <pthread.h>
 
 struct lock {
 	pthread_mutex_t mutex;
 };
+
+#define LOCK_INITIALIZER                           \
+	{                                          \
+		.mutex = PTHREAD_MUTEX_INITIALIZER \
+	}
 
 /* Returns 0 or a negative errno. */
 static inline int
@@ -41,5 +84,6 @@ lock_release(struct lock *l)
 {
 	(void)pthread_mutex_unlock(&l->mutex);
 }
+#endif
 
 #endif

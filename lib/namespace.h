@@ -15,6 +15,7 @@
 #define backend_close      polling_priv_backend_close
 #define backend_fd         polling_priv_backend_fd
 #define backend_features   polling_priv_backend_features
+#define backend_handle     polling_priv_backend_handle
 #define backend_knows      polling_priv_backend_knows
 #define backend_look       polling_priv_backend_look
 #define backend_name       polling_priv_backend_name
@@ -30,6 +31,19 @@
 #define clock_deadline     polling_priv_clock_deadline
 #define clock_left         polling_priv_clock_left
 #define clock_milliseconds polling_priv_clock_milliseconds
+
+#define afd_base       polling_priv_afd_base
+#define afd_cancel     polling_priv_afd_cancel
+#define afd_conditions polling_priv_afd_conditions
+#define afd_events     polling_priv_afd_events
+#define afd_is_over    polling_priv_afd_is_over
+#define afd_look       polling_priv_afd_look
+#define afd_open       polling_priv_afd_open
+#define afd_start      polling_priv_afd_start
+
+#define error_from_nt      polling_priv_error_from_nt
+#define error_from_win32   polling_priv_error_from_win32
+#define error_from_winsock polling_priv_error_from_winsock
 
 #define file_add          polling_priv_file_add
 #define file_collect      polling_priv_file_collect
@@ -65,9 +79,17 @@
 #define registry_free        polling_priv_registry_free
 #define registry_insert      polling_priv_registry_insert
 #define registry_next        polling_priv_registry_next
+#define registry_place       polling_priv_registry_place
 #define registry_pop_changed polling_priv_registry_pop_changed
 #define registry_remove      polling_priv_registry_remove
 #define registry_unchange    polling_priv_registry_unchange
+
+#define waitable_arm    polling_priv_waitable_arm
+#define waitable_cancel polling_priv_waitable_cancel
+#define waitable_close  polling_priv_waitable_close
+#define waitable_holds  polling_priv_waitable_holds
+#define waitable_is     polling_priv_waitable_is
+#define waitable_open   polling_priv_waitable_open
 
 #define wakeup_close  polling_priv_wakeup_close
 #define wakeup_drain  polling_priv_wakeup_drain

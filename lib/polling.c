@@ -14,7 +14,9 @@
 #endif
 
 #include <errno.h>
+#if HAVE_FORK
 #include <fcntl.h>
+#endif
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -87,11 +89,22 @@ has_feature(const struct polling *p, unsigned feature)
 	return (backend_features(p->backend) >> feature) & 1;
 }
 
-static int
-check_interest(
-    const struct polling *p, uint32_t interest, enum polling_mode mode)
+/* A number that no descriptor ever has. */
+static bool
+is_descriptor(polling_fd fd)
 {
-	if (interest & ~INTEREST_BITS)
+#if HAVE_HANDLES
+	return fd != (polling_fd)-1;
+#else
+	return fd >= 0;
+#endif
+}
+
+static int
+check_interest(const struct polling *p, uint32_t interest, uint32_t allowed,
+    enum polling_mode mode)
+{
+	if (interest & ~allowed)
 		return -EINVAL;
 	switch (mode) {
 	case POLLING_ONESHOT:
@@ -224,38 +237,87 @@ watch(struct polling *p, int fd, struct source *s)
 	return r;
 }
 
+/* Whether fd, which is not registered, may get a record: a number that is no
+ * descriptor must not cost a table of its size. */
 static int
-add_locked(struct polling *p, int fd, uint32_t interest, enum polling_mode mode,
-    uintptr_t key)
+check_descriptor(const struct polling *p, polling_fd fd)
 {
-	struct source *s = registry_find(&p->registry, fd);
+#if HAVE_HANDLES
+	/* A place takes as much as there are sources; the backend looks. */
+	(void)p;
+	(void)fd;
+	return 0;
+#else
 	uint32_t identity;
+
+	if (likely(registry_slot(&p->registry, fd) != NULL))
+		return 0;
+	return file_identity(fd, &identity);
+#endif
+}
+
+static int
+add_locked(struct polling *p, polling_fd fd, unsigned flags, uint32_t interest,
+    enum polling_mode mode, uintptr_t key)
+{
+	int place = registry_place(&p->registry, fd, flags);
+	struct source *s = registry_find(&p->registry, place);
 	int error;
 
 	if (s != NULL) {
-		if (still_open(p, fd, s)) {
+		if (still_open(p, place, s)) {
 			/* Asking may have cost its place in the kernel. */
 			changed(p);
 			return -EEXIST;
 		}
-		forget(p, fd, s);
+		forget(p, place, s);
 	}
-	/* A number that is no descriptor must not cost a table of its size. */
-	if (unlikely(registry_slot(&p->registry, fd) == NULL)) {
-		error = file_identity(fd, &identity);
-		if (error != 0)
-			return error;
-	}
-	s = registry_insert(&p->registry, fd);
+	error = check_descriptor(p, fd);
+	if (error != 0)
+		return error;
+	s = registry_insert(&p->registry, fd, flags, &place);
 	if (s == NULL)
 		return -ENOMEM;
 	source_set(s, interest, mode, key);
-	error = watch(p, fd, s);
+	error = watch(p, place, s);
 	if (error != 0) {
-		registry_remove(&p->registry, fd);
+		registry_remove(&p->registry, place);
 		return error;
 	}
 	changed(p);
+	return 0;
+}
+
+static int
+modify_locked(struct polling *p, polling_fd fd, unsigned flags,
+    uint32_t interest, enum polling_mode mode, uintptr_t key)
+{
+	int place = registry_place(&p->registry, fd, flags);
+	struct source *s = registry_find(&p->registry, place);
+
+	if (s == NULL)
+		return -ENOENT;
+	source_set(s, interest, mode, key);
+	if (s->flags & SOURCE_FILE)
+		file_modify(&p->files, &p->registry, place, s);
+	else
+		registry_change(&p->registry, place, s);
+	changed(p);
+	return 0;
+}
+
+static int
+delete_locked(struct polling *p, polling_fd fd, unsigned flags)
+{
+	int place = registry_place(&p->registry, fd, flags);
+	struct source *s = registry_find(&p->registry, place);
+
+	if (s == NULL)
+		return -ENOENT;
+	if (!(s->flags & SOURCE_FILE))
+		backend_remove(p->backend, place, s);
+	forget(p, place, s);
+	atomic_store(&p->work, has_work(p));
 	return 0;
 }
 
@@ -266,13 +328,13 @@ polling_add(struct polling *p, polling_fd fd, uint32_t interest,
 	int r = check(p);
 
 	if (r == 0)
-		r = check_interest(p, interest, mode);
-	if (r == 0 && fd < 0)
+		r = check_interest(p, interest, INTEREST_BITS, mode);
+	if (r == 0 && !is_descriptor(fd))
 		r = -EBADF;
 	if (r != 0)
 		return result(r);
 	lock_acquire(&p->lock);
-	r = add_locked(p, fd, interest, mode, key);
+	r = add_locked(p, fd, 0, interest, mode, key);
 	lock_release(&p->lock);
 	return result(r);
 }
@@ -281,25 +343,14 @@ int
 polling_modify(struct polling *p, polling_fd fd, uint32_t interest,
     enum polling_mode mode, uintptr_t key)
 {
-	struct source *s;
 	int r = check(p);
 
 	if (r == 0)
-		r = check_interest(p, interest, mode);
+		r = check_interest(p, interest, INTEREST_BITS, mode);
 	if (r != 0)
 		return result(r);
 	lock_acquire(&p->lock);
-	s = registry_find(&p->registry, fd);
-	if (s == NULL) {
-		r = -ENOENT;
-	} else {
-		source_set(s, interest, mode, key);
-		if (s->flags & SOURCE_FILE)
-			file_modify(&p->files, &p->registry, fd, s);
-		else
-			registry_change(&p->registry, fd, s);
-		changed(p);
-	}
+	r = modify_locked(p, fd, 0, interest, mode, key);
 	lock_release(&p->lock);
 	return result(r);
 }
@@ -307,24 +358,64 @@ polling_modify(struct polling *p, polling_fd fd, uint32_t interest,
 int
 polling_delete(struct polling *p, polling_fd fd)
 {
-	struct source *s;
 	int r = check(p);
 
 	if (r != 0)
 		return result(r);
 	lock_acquire(&p->lock);
-	s = registry_find(&p->registry, fd);
-	if (s == NULL) {
-		r = -ENOENT;
-	} else {
-		if (!(s->flags & SOURCE_FILE))
-			backend_remove(p->backend, fd, s);
-		forget(p, fd, s);
-		atomic_store(&p->work, has_work(p));
-	}
+	r = delete_locked(p, fd, 0);
 	lock_release(&p->lock);
 	return result(r);
 }
+
+#if HAVE_HANDLES
+int
+polling_add_waitable(struct polling *p, void *handle, uint32_t events,
+    enum polling_mode mode, uintptr_t key)
+{
+	int r = check(p);
+
+	if (r == 0)
+		r = check_interest(p, events, WAITABLE_BITS, mode);
+	if (r != 0)
+		return result(r);
+	lock_acquire(&p->lock);
+	r = add_locked(
+	    p, (polling_fd)handle, SOURCE_WAITABLE, events, mode, key);
+	lock_release(&p->lock);
+	return result(r);
+}
+
+int
+polling_modify_waitable(struct polling *p, void *handle, uint32_t events,
+    enum polling_mode mode, uintptr_t key)
+{
+	int r = check(p);
+
+	if (r == 0)
+		r = check_interest(p, events, WAITABLE_BITS, mode);
+	if (r != 0)
+		return result(r);
+	lock_acquire(&p->lock);
+	r = modify_locked(
+	    p, (polling_fd)handle, SOURCE_WAITABLE, events, mode, key);
+	lock_release(&p->lock);
+	return result(r);
+}
+
+int
+polling_delete_waitable(struct polling *p, void *handle)
+{
+	int r = check(p);
+
+	if (r != 0)
+		return result(r);
+	lock_acquire(&p->lock);
+	r = delete_locked(p, (polling_fd)handle, SOURCE_WAITABLE);
+	lock_release(&p->lock);
+	return result(r);
+}
+#endif
 
 /*
  * On epoll and poll a descriptor that is closed while a duplicate of it lives
@@ -627,6 +718,19 @@ polling_post(struct polling *p, const struct polling_event *event)
 	return result(r);
 }
 
+#if HAVE_HANDLES
+void *
+polling_get_handle(struct polling *p)
+{
+	int r = check(p);
+
+	if (r != 0) {
+		(void)result(r);
+		return NULL;
+	}
+	return backend_handle(p->backend);
+}
+#else
 int
 polling_get_fd(struct polling *p)
 {
@@ -646,6 +750,7 @@ polling_get_fd(struct polling *p)
 	lock_release(&p->lock);
 	return result(r);
 }
+#endif
 
 int
 polling_supports(const struct polling *p, unsigned feature)
@@ -653,6 +758,7 @@ polling_supports(const struct polling *p, unsigned feature)
 	return p != NULL && feature < 32 && has_feature(p, feature);
 }
 
+#if HAVE_FORK
 /* Forgets sources whose descriptors this child has closed, or put to another
  * use, since the fork: as long as the inherited backend can still be asked,
  * which it is once. Locked. */
@@ -748,6 +854,14 @@ polling_reinit(struct polling *p)
 	backend_close(surplus, surplus != fresh);
 	return result(r);
 }
+#else
+int
+polling_reinit(struct polling *p)
+{
+	/* Without fork() every poller is this process's own. */
+	return result(p == NULL ? -EFAULT : 0);
+}
+#endif
 
 const char *
 polling_backend(void)

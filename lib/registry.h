@@ -2,6 +2,11 @@
 /*
  * registry.h - from a descriptor to the record of its source.
  *
+ * A record is known by its place, a small number. Where descriptors are small
+ * numbers the place is the descriptor, and the code calls it fd. SOCKETs and
+ * HANDLEs of Windows are any numbers: each gets a free place when it is added,
+ * and a table of hashes leads from the handle to it.
+ *
  * Records never move: they lie in segments of doubling size, the first for
  * the descriptors below 64, each next one as large as all before it. Finding
  * one takes a shift and two loads, growing copies nothing.
@@ -26,11 +31,25 @@
 /* No descriptor: the end of a list. */
 #define NO_FD (-1)
 
+#if HAVE_HANDLES
+/* From handles to places: buckets of records linked through their chain. */
+struct handles {
+	int32_t *buckets;     /* the first place of each, or NO_FD */
+	unsigned bucket_bits; /* there are 1 << bucket_bits; 0 is none yet */
+	unsigned count;       /* places in use */
+	int32_t unused;       /* places below this one have been in use */
+	int32_t vacant;       /* the first free one of these, or NO_FD */
+};
+#endif
+
 struct registry {
 	struct source *segments[REGISTRY_SEGMENTS]; /* NULL until needed */
 	int32_t changed; /* the first changed source, NO_FD if there is none */
 	bool sweep;      /* set by a backend that must tidy up in its next
 			  * backend_apply(), whatever the list holds */
+#if HAVE_HANDLES
+	struct handles handles;
+#endif
 };
 
 void registry_clear(struct registry *r);
@@ -81,8 +100,24 @@ registry_find(const struct registry *r, int fd)
 }
 
 /* A record for fd, which is not negative and not registered, with a new
- * generation and no interest. NULL without memory. */
-struct source *registry_insert(struct registry *r, int fd);
+ * generation and no interest; stores its place. flags are SOURCE_WAITABLE or
+ * none. NULL without memory. */
+struct source *registry_insert(
+    struct registry *r, polling_fd fd, unsigned flags, int *place);
+
+/* The place of fd if it is registered as a source with these flags; else NO_FD
+ * or one that registry_find() finds empty. */
+#if HAVE_HANDLES
+int registry_place(const struct registry *r, polling_fd fd, unsigned flags);
+#else
+static inline int
+registry_place(const struct registry *r, polling_fd fd, unsigned flags)
+{
+	(void)r;
+	(void)flags;
+	return fd;
+}
+#endif
 
 /* Forgets fd, which is registered. */
 void registry_remove(struct registry *r, int fd);

@@ -19,6 +19,11 @@
 	(POLLING_IN | POLLING_OUT | POLLING_PRI | POLLING_RDHUP | \
 	    POLLING_HUP | POLLING_ERR)
 
+/* Bits that a caller may give to a waitable handle, to be told by. */
+#define WAITABLE_BITS                                                    \
+	(INTEREST_BITS | POLLING_TIMER | POLLING_SIGNAL | POLLING_EXIT | \
+	    POLLING_FORK | POLLING_EXEC)
+
 /* Conditions that are reported only where the interest asks for them. */
 #define ASKED_BITS (POLLING_IN | POLLING_OUT | POLLING_PRI | POLLING_RDHUP)
 
@@ -29,6 +34,11 @@
 #define SOURCE_FILE       0x08u /* never blocks: file.c reports it */
 #define SOURCE_QUEUED     0x10u /* a SOURCE_FILE on the list of ready ones */
 #define SOURCE_PLACED     0x20u /* the backend's: slot is a position */
+#if HAVE_HANDLES
+#define SOURCE_WAITABLE 0x40u /* a handle that is no SOCKET */
+#else
+#define SOURCE_WAITABLE 0
+#endif
 
 /* In struct source.kernel, set by the backend: the next report disarms the
  * source in the kernel too. When the core meets such a report it clears all of
@@ -39,14 +49,26 @@
 /* The part of struct source.kernel that outlives a report. */
 #define KERNEL_KEPT 0x0fff0000u
 
+/* Waitable handles have more bits, descriptors a record of 32 bytes. */
+#if HAVE_HANDLES
+typedef uint32_t source_bits;
+#else
+typedef uint16_t source_bits;
+#endif
+
 /* The record of one source; the poller's lock guards it. */
 struct source {
-	uintptr_t key;        /* the caller's */
-	uint32_t generation;  /* counts registrations in this slot; 1 to
-			       * GENERATION_MAX once used; makes late kernel
-			       * events harmless */
-	int32_t next;         /* next descriptor on the list that it is on */
-	uint16_t interest;    /* INTEREST_BITS */
+	uintptr_t key;       /* the caller's */
+	uint32_t generation; /* counts registrations in this slot; 1 to
+			      * GENERATION_MAX once used; makes late kernel
+			      * events harmless */
+	int32_t next;        /* next descriptor on the list that it is on */
+#if HAVE_HANDLES
+	uintptr_t handle; /* a SOCKET or, if SOURCE_WAITABLE, a HANDLE */
+	void *watch;      /* the backend's; NULL in a new record */
+	int32_t chain;    /* next place in its bucket, or of the free ones */
+#endif
+	source_bits interest; /* INTEREST_BITS; of a SOURCE_WAITABLE its bits */
 	uint8_t mode;         /* enum polling_mode */
 	uint8_t flags;        /* SOURCE_ */
 	uint16_t verify_in;   /* events until backend_knows() is asked */
@@ -86,7 +108,7 @@ source_set(
     struct source *s, uint32_t interest, enum polling_mode mode, uintptr_t key)
 {
 	s->key = key;
-	s->interest = (uint16_t)interest;
+	s->interest = (source_bits)interest;
 	s->mode = (uint8_t)mode;
 	if (interest != 0)
 		s->flags |= SOURCE_ARMED;
@@ -102,6 +124,9 @@ source_report(const struct source *s, uint32_t conditions)
 
 	if (!(s->flags & SOURCE_ARMED))
 		return 0;
+	/* A handle is signalled or not: there is one thing to tell. */
+	if (s->flags & SOURCE_WAITABLE)
+		return conditions != 0 ? s->interest : 0;
 	report = conditions & s->interest & ASKED_BITS;
 	if (conditions & (POLLING_HUP | POLLING_ERR)) {
 		/* A program that looks at IN and OUT only must meet the end

@@ -185,6 +185,41 @@ POLLING_API int polling_notify(struct polling *p);
 POLLING_API int polling_post(
     struct polling *p, const struct polling_event *event);
 
+#ifdef _WIN32
+/*
+ * Windows only. Watches a handle that can be waited for: an event, a semaphore,
+ * a timer, a process, a thread, console input and others, a mutex not among
+ * them, whose ownership a wait would take. Whenever a wait for it would succeed,
+ * it is reported with the given events, whichever POLLING_ bits these are; 0
+ * registers it disarmed. A report of an event with automatic reset, a semaphore
+ * or a synchronization timer is one successful wait: it resets or counts down.
+ * handle is a HANDLE. Errors: EEXIST (added already), EBADF (no open handle),
+ * EINVAL (a mutex; unknown bits or mode), EACCES (no right to wait for it),
+ * ENOTSUP (an edge-triggered mode), ENOMEM.
+ */
+POLLING_API int polling_add_waitable(struct polling *p, void *handle,
+    uint32_t events, enum polling_mode mode, uintptr_t key);
+
+/*
+ * Windows only. Replaces events, mode and key and arms the handle again.
+ * Errors: ENOENT (not registered), EINVAL, ENOTSUP as above.
+ */
+POLLING_API int polling_modify_waitable(struct polling *p, void *handle,
+    uint32_t events, enum polling_mode mode, uintptr_t key);
+
+/*
+ * Windows only. Forgets handle, which should still be open. Errors: ENOENT
+ * (not registered).
+ */
+POLLING_API int polling_delete_waitable(struct polling *p, void *handle);
+
+/*
+ * Windows only. The completion port, a HANDLE that belongs to the poller: do
+ * not close it or take packets from it. Packets that others post to it are
+ * dropped. Returns NULL on failure.
+ */
+POLLING_API void *polling_get_handle(struct polling *p);
+#else
 /*
  * A descriptor that is readable whenever a wait would return events at once,
  * for nesting the poller in another loop. It belongs to the poller: do not
@@ -193,6 +228,7 @@ POLLING_API int polling_post(
  * ENFILE, ENOMEM, ELOOP (pollers nested too deep).
  */
 POLLING_API int polling_get_fd(struct polling *p);
+#endif
 
 /*
  * 1 if this poller, on this system, has the POLLING_FEATURE_ given, else 0;

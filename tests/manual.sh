@@ -11,6 +11,7 @@
 #
 #     .\" input: what it reads from standard input
 #     .\" output: one line of what it must print; none: anything will do
+#     .\" system: windows, if it is for that alone; compiled where MinGW is here
 #
 # From the environment: srcdir, builddir, CC, CFLAGS, CPPFLAGS, LDFLAGS,
 # LIBTOOL; each has a default. Exit status: 0, 1, or 77 if the library is not
@@ -138,6 +139,7 @@ extract()
         !inside { next }
         /^\.\\" input: / { input = input substr($0, 12) }
         /^\.\\" output: / { output = output substr($0, 13) "\n" }
+        /^\.\\" system: / { target = substr($0, 13) }
         /^\.Ed/ && file != "" { close(file); file = "" }
         file != "" { print plain($0) > file }
         /^\.Bd/ {
@@ -147,7 +149,9 @@ extract()
             printf "%s", output > (base ".out")
             close(base ".in")
             close(base ".out")
-            input = output = ""
+            printf "%s", target > (base ".system")
+            close(base ".system")
+            input = output = target = ""
         }' "$1"
 }
 
@@ -263,12 +267,31 @@ link()
     }
 }
 
+compile_for_windows()
+{
+    windows_cc=
+    for candidate in x86_64-w64-mingw32-gcc i686-w64-mingw32-gcc; do
+        command -v "$candidate" >/dev/null 2>&1 && windows_cc=$candidate
+    done
+    if [ -z "$windows_cc" ]; then
+        echo "note: without MinGW $1 is not compiled"
+    elif ! "$windows_cc" -std=c99 -Wall -Wextra -Werror -pedantic \
+        -I"$srcdir/include" -c "$2.c" -o "$2.o" 2>"$2.log"; then
+        cat "$2.log"
+        fail "$1 does not compile"
+    fi
+}
+
 # One program: the name to report, and the path without its suffix.
 check_program()
 {
     programs=$((programs + 1))
     if ! grep -q 'main(' "$2.c"; then
         fail "$1 is no complete program"
+        return
+    fi
+    if [ -s "$2.system" ]; then
+        compile_for_windows "$1" "$2"
         return
     fi
     if ! compile "$2"; then

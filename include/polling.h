@@ -189,13 +189,13 @@ POLLING_API int polling_post(
 /*
  * Windows only. Watches a handle that can be waited for: an event, a semaphore,
  * a timer, a process, a thread, console input and others, a mutex not among
- * them, whose ownership a wait would take. Whenever a wait for it would succeed,
- * it is reported with the given events, whichever POLLING_ bits these are; 0
- * registers it disarmed. A report of an event with automatic reset, a semaphore
- * or a synchronization timer is one successful wait: it resets or counts down.
- * handle is a HANDLE. Errors: EEXIST (added already), EBADF (no open handle),
- * EINVAL (a mutex; unknown bits or mode), EACCES (no right to wait for it),
- * ENOTSUP (an edge-triggered mode), ENOMEM.
+ * them, whose ownership a wait would take. Whenever a wait for it would
+ * succeed, it is reported with the given events, whichever POLLING_ bits these
+ * are; 0 registers it disarmed. A report of an event with automatic reset, a
+ * semaphore or a synchronization timer is one successful wait: it resets or
+ * counts down. handle is a HANDLE. Errors: EEXIST (added already), EBADF (no
+ * open handle), EINVAL (a mutex; unknown bits or mode), EACCES (no right to
+ * wait for it), ENOTSUP (an edge-triggered mode), ENOMEM.
  */
 POLLING_API int polling_add_waitable(struct polling *p, void *handle,
     uint32_t events, enum polling_mode mode, uintptr_t key);

@@ -752,6 +752,16 @@ chaos_shared(struct chaos_thread *t)
 	}
 }
 
+/* Closed without being deleted; the number comes back soon, perhaps to another
+ * thread. tests/tsan.supp knows it by its name. */
+static void
+chaos_abandon(struct chaos_thread *t)
+{
+	close_pair(t->own);
+	make_socketpair(t->own);
+	t->added = false;
+}
+
 /* Something to a source that is this thread's: the answers are known. */
 static void
 chaos_own(struct chaos_thread *t)
@@ -782,11 +792,7 @@ chaos_own(struct chaos_thread *t)
 		t->added = false;
 		break;
 	default:
-		/* Closed without being deleted; the number comes back soon,
-		 * perhaps to another thread. */
-		close_pair(t->own);
-		make_socketpair(t->own);
-		t->added = false;
+		chaos_abandon(t);
 		break;
 	}
 }

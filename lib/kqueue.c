@@ -136,7 +136,8 @@ const uint16_t backend_verify_max = 0;
 
 static const struct timespec zero;
 
-/* NetBSD takes no timeout beyond 100,000,000 s; the core waits again. */
+/* NetBSD takes no timeout beyond 100,000,000 s, nor does macOS in select(); the
+ * core waits again. */
 static const struct timespec longest = {86400, 0};
 
 /* What this process has found out about its kernel. */
@@ -1220,6 +1221,8 @@ backend_wait(struct backend *b, struct ready *out, int capacity,
 
 	if (unlikely(atomic_load(&b->staged_count) > 0))
 		count = take_staged(b, staged);
+	if (timeout != NULL)
+		timeout = clock_shorter(timeout, &longest);
 	if (blocks)
 		atomic_fetch_add(&b->blocked, 1);
 	if (unlikely(atomic_load(&b->refused.armed) > 0)) {
@@ -1227,8 +1230,6 @@ backend_wait(struct backend *b, struct ready *out, int capacity,
 			atomic_fetch_sub(&b->blocked, 1);
 		return wait_beside(b, staged, count, out, capacity, timeout);
 	}
-	if (timeout != NULL)
-		timeout = clock_shorter(timeout, &longest);
 	n = wait_once(b, staged, count, out, capacity, timeout);
 	if (blocks)
 		atomic_fetch_sub(&b->blocked, 1);

@@ -169,6 +169,15 @@ refused_remove(struct refused *t, int fd)
 	lock_release(&t->lock);
 }
 
+/* Whether there is something to read, if only the end. */
+static bool
+is_readable(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) > 0 && (p.revents & POLLIN);
+}
+
 bool
 refused_unconnected(int fd)
 {
@@ -197,7 +206,8 @@ refused_unconnected(int fd)
 	case AF_INET6:
 		return ((struct sockaddr_in6 *)&name)->sin6_port == 0;
 	default:
-		return name.ss_family == AF_UNIX;
+		/* The BSDs forget the peer of one when that closes. */
+		return name.ss_family == AF_UNIX && !is_readable(fd);
 	}
 }
 

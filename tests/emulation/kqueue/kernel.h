@@ -6,6 +6,8 @@
  * knote.c    knotes, and the changes that programs make to them
  * filter.c   what a BSD kernel would say about a Linux descriptor
  * system.c   in what the emulated systems differ
+ * poll.c     poll() of a system that knows no devices there
+ * socket.c   getpeername() of a system that forgets a peer that is gone
  *
  * One lock guards everything; whoever holds it has all signals blocked, so
  * that a handler may call kevent() or close(). Functions without another
@@ -38,6 +40,8 @@ struct system {
 	bool refuses_devices;  /* EINVAL for terminals, other devices and
 				* directories */
 	int device_error;      /* for a device that never blocks; 0: ready */
+	int gone_peer_error;   /* for the name of a UNIX socket's peer that has
+				* closed */
 	int broken_pipe_error; /* for adding WRITE when no reader is left */
 	bool drops_broken;     /* a WRITE knote of a pipe goes with the last
 				* reader */

@@ -897,14 +897,22 @@ both_over(int fd, unsigned fflags)
 static void
 check_peer_closed(void)
 {
+	struct sockaddr_storage name;
+	struct sockaddr *n = (struct sockaddr *)&name;
+	socklen_t length = sizeof name;
 	int fds[2];
 
 	begin();
 	make_pair(fds);
 	NEED(add(fds[0], EVFILT_READ, 0) == 0);
 	NEED(add(fds[0], EVFILT_WRITE, 0) == 0);
+	check(getpeername(fds[0], n, &length) == 0, "a peer has a name");
 	(void)close(fds[1]);
 	check(both_over(fds[0], 0), "peer closed: READ and WRITE with EV_EOF");
+	length = sizeof name;
+	check(getpeername(fds[0], n, &length) == -1 &&
+		  errno == (is("macos") ? EINVAL : ENOTCONN),
+	    "and it has no name any more: ENOTCONN, on macOS EINVAL");
 	(void)close(fds[0]);
 	make_tcp(fds);
 	NEED(add(fds[0], EVFILT_READ, 0) == 0);

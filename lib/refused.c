@@ -80,6 +80,18 @@ append(struct refused *t)
 	return memset(&t->entries[t->count++], 0, sizeof *entries);
 }
 
+/* What poll() tells of one descriptor, without blocking: it would be a
+ * cancellation point all the same. */
+static int
+poll_now(struct pollfd *p)
+{
+	int state = cancel_hold();
+	int n = poll(p, 1, 0);
+
+	cancel_release(state);
+	return n;
+}
+
 /* A negative errno if nothing can watch fd, else whether only select() can:
  * macOS has devices like that. */
 static int
@@ -87,7 +99,7 @@ needs_select(int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN | POLLOUT};
 
-	if (poll(&p, 1, 0) < 0)
+	if (poll_now(&p) < 0)
 		return -errno;
 	if (!(p.revents & POLLNVAL))
 		return 0;
@@ -175,7 +187,7 @@ is_readable(int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 
-	return poll(&p, 1, 0) > 0 && (p.revents & POLLIN);
+	return poll_now(&p) > 0 && (p.revents & POLLIN);
 }
 
 bool
@@ -219,6 +231,7 @@ look_by_select(int fd, bool was_terminal)
 	struct timeval now = {0, 0};
 	fd_set in, out, pri;
 	uint32_t conditions = 0;
+	int state, n;
 
 	FD_ZERO(&in);
 	FD_ZERO(&out);
@@ -226,7 +239,10 @@ look_by_select(int fd, bool was_terminal)
 	FD_SET(fd, &in);
 	FD_SET(fd, &out);
 	FD_SET(fd, &pri);
-	if (select(fd + 1, &in, &out, &pri, &now) <= 0)
+	state = cancel_hold();
+	n = select(fd + 1, &in, &out, &pri, &now);
+	cancel_release(state);
+	if (n <= 0)
 		return fcntl(fd, F_GETFD) < 0 ? CONDITION_CLOSED : 0;
 	if (FD_ISSET(fd, &in))
 		conditions |= POLLING_IN;
@@ -245,7 +261,7 @@ look_by_poll(const struct refused_entry *e)
 	struct pollfd p = {.fd = e->fd, .events = poll_events(e->interest)};
 	uint32_t conditions;
 
-	if (poll(&p, 1, 0) <= 0)
+	if (poll_now(&p) <= 0)
 		return 0;
 	if (p.revents & POLLNVAL)
 		return CONDITION_CLOSED;
@@ -296,7 +312,6 @@ refused_share(struct refused *t, int capacity)
 int
 refused_look(struct refused *t, struct ready *out, int capacity)
 {
-	int state = cancel_hold();
 	int n = 0;
 	size_t i;
 
@@ -326,7 +341,6 @@ refused_look(struct refused *t, struct ready *out, int capacity)
 	}
 	t->next = i;
 	lock_release(&t->lock);
-	cancel_release(state);
 	return n;
 }
 

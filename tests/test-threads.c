@@ -1092,6 +1092,54 @@ START_TEST(every_post_wakes_a_waiter)
 }
 END_TEST
 
+/*
+ * A thread that was cancelled inside the library with a lock held would stop
+ * all others. Calls that do not block are no cancellation points.
+ */
+#if HAVE_PTHREAD_SETCANCELSTATE
+struct cancelled {
+	struct polling *p;
+	polling_fd fd;
+	bool came_back;
+};
+
+static void *
+use_cancelled(void *argument)
+{
+	struct cancelled *c = argument;
+
+	(void)pthread_cancel(pthread_self());
+	(void)polling_add(c->p, c->fd, POLLING_IN, POLLING_LEVEL, 1);
+	(void)polling_modify(c->p, c->fd, POLLING_OUT, POLLING_LEVEL, 1);
+	(void)polling_add(c->p, c->fd, POLLING_IN, POLLING_LEVEL, 1);
+	(void)polling_notify(c->p);
+	(void)polling_delete(c->p, c->fd);
+	c->came_back = true;
+	pthread_testcancel();
+	return NULL;
+}
+
+START_TEST(a_cancelled_thread_leaves_the_library_first)
+{
+	struct cancelled c = {.p = make_poller()};
+	pthread_t thread;
+	polling_fd pair[2];
+	void *end = NULL;
+
+	pair_kinds[_i].make(pair);
+	close_fd(pair[1]);
+	c.fd = pair[0];
+	ck_assert_int_eq(pthread_create(&thread, NULL, use_cancelled, &c), 0);
+	ck_assert_int_eq(pthread_join(thread, &end), 0);
+	ck_assert_ptr_eq(end, PTHREAD_CANCELED);
+	ck_assert_msg(c.came_back, "it ended inside of the library");
+	expect_ok(polling_add(c.p, c.fd, POLLING_IN, POLLING_ONESHOT, 1));
+	polling_destroy(c.p);
+	close_fd(pair[0]);
+}
+END_TEST
+#endif
+
 static void
 add_changes(Suite *s)
 {
@@ -1106,6 +1154,9 @@ add_changes(Suite *s)
 	CASE(s, a_change_reaches_one_of_several_blocked_waits);
 	CASE(s, a_look_beside_a_blocked_wait_returns_at_once);
 	CASE(s, blocked_waits_end_at_their_own_time);
+#if HAVE_PTHREAD_SETCANCELSTATE
+	CASE_PAIRS(s, a_cancelled_thread_leaves_the_library_first);
+#endif
 }
 
 Suite *

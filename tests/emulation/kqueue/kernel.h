@@ -16,6 +16,7 @@
 #ifndef EMULATION_KERNEL_H
 #define EMULATION_KERNEL_H
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -177,6 +178,11 @@ struct pool {
 
 void *pool_take(struct pool *pool); /* zeroed */
 void pool_give(struct pool *pool, void *object);
+
+/* poll.c */
+/* What Linux's own poll() says, without blocking and without being a
+ * cancellation point. Needs no lock. */
+int poll_here(struct pollfd *fds, nfds_t count);
 
 /* filter.c */
 /* What fd is, and how it is open: an errno, or 0. */

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -58,6 +59,8 @@ ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
 	static const struct timespec zero;
 	int devices = 0, n;
 
+	/* As the call is that is behind this one elsewhere. */
+	pthread_testcancel();
 	if (!emulated_system()->refuses_devices)
 		return real_ppoll(fds, count, timeout, mask);
 	for (nfds_t i = 0; i < count; i++)
@@ -72,6 +75,14 @@ ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
 		n += fds[i].revents != 0;
 	}
 	return n;
+}
+
+int
+poll_here(struct pollfd *fds, nfds_t count)
+{
+	static const struct timespec zero;
+
+	return real_ppoll(fds, count, &zero, NULL);
 }
 
 int

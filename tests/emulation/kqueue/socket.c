@@ -11,7 +11,6 @@
 #endif
 
 #include <errno.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -29,7 +28,7 @@ getpeername(int fd, struct sockaddr *name, socklen_t *length)
 		return -1;
 	if (getsockname(fd, (struct sockaddr *)&own, &own_length) < 0)
 		return -1;
-	if (own.ss_family != AF_UNIX || poll(&p, 1, 0) < 1 ||
+	if (own.ss_family != AF_UNIX || poll_here(&p, 1) < 1 ||
 	    !(p.revents & POLLHUP))
 		return 0;
 	errno = emulated_system()->gone_peer_error;

@@ -89,16 +89,6 @@ crew_join(struct crew *crew)
 	}
 }
 
-/* The CPU time of all threads of this process. */
-static inline int64_t
-cpu_ns(void)
-{
-	struct timespec t;
-
-	ck_assert_int_eq(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 /* After this moment what is to come has not come: LONG_MS, stretched. */
 static inline int64_t
 patience(void)

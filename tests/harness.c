@@ -1,22 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tests' common ground, for POSIX systems. The one hard idea is the
- * leak check: a checked fixture notes which descriptors are open before a
- * case and names those that are new after it. It runs in the process of the
- * case, so it sees what the case and the library left behind.
+ * The tests' common ground, as far as it is the same on every system; the
+ * rest is in harness-posix.c and harness-windows.c.
  */
 #include "harness.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 /* Selection */
 
@@ -66,13 +57,28 @@ harness_select(const char *const *selections, size_t count)
 		abort();
 }
 
-Suite *
-harness_suite(const char *name, Suite *(*make)(void))
+static void
+add_parts(Suite *suite, const struct suite_part *part)
 {
+	for (; part->suite != NULL; part++) {
+		if (strcmp(part->suite, suite_name) == 0)
+			part->add(suite);
+	}
+}
+
+Suite *
+harness_suite(
+    const char *name, const struct suite_part *const lists[], size_t count)
+{
+	Suite *suite;
+
 	if (!is_selected(name, NULL))
 		return NULL;
 	suite_name = name;
-	return make();
+	suite = suite_create(name);
+	for (size_t i = 0; i < count; i++)
+		add_parts(suite, lists[i]);
+	return suite;
 }
 
 const char *
@@ -91,53 +97,19 @@ harness_list(void)
 	listing = true;
 }
 
-/* Leaks */
-
-/* Tests open fewer than this; what lies above is not looked at. */
-#define FD_SCAN 16384
-
-static unsigned char open_before[FD_SCAN];
-
-static bool
-is_open(int fd)
-{
-	return fcntl(fd, F_GETFD) != -1;
-}
+struct selected_case *harness_cases;
+size_t harness_case_count;
 
 static void
-note_descriptors(void)
+remember_case(const char *name, int seconds)
 {
-	for (int fd = 0; fd < FD_SCAN; fd++)
-		open_before[fd] = is_open(fd);
-}
+	size_t size = (harness_case_count + 1) * sizeof(*harness_cases);
 
-static void
-check_descriptors(void)
-{
-	char numbers[128] = "";
-	size_t length = 0;
-	int leaked = 0;
-
-	for (int fd = 0; fd < FD_SCAN; fd++) {
-		if (open_before[fd] || !is_open(fd))
-			continue;
-		leaked++;
-		if (length < sizeof(numbers) - 16)
-			length += (size_t)snprintf(numbers + length,
-			    sizeof(numbers) - length, " %d", fd);
-	}
-	ck_assert_msg(leaked == 0, "%d descriptors leaked:%s%s", leaked,
-	    numbers, length < sizeof(numbers) - 16 ? "" : " ...");
-}
-
-int
-count_fds(void)
-{
-	int count = 0;
-
-	for (int fd = 0; fd < FD_SCAN; fd++)
-		count += is_open(fd);
-	return count;
+	harness_cases = realloc(harness_cases, size);
+	if (harness_cases == NULL)
+		abort();
+	harness_cases[harness_case_count++] = (struct selected_case){
+	    suite_name, name, seconds};
 }
 
 TCase *
@@ -149,8 +121,9 @@ harness_case(Suite *suite, const char *name, int seconds)
 		return NULL;
 	if (listing)
 		printf("%s/%s\n", suite_name, name);
+	remember_case(name, seconds);
 	tcase = tcase_create(name);
-	tcase_add_checked_fixture(tcase, note_descriptors, check_descriptors);
+	tcase_add_checked_fixture(tcase, harness_note_open, harness_check_open);
 	tcase_set_timeout(tcase, seconds);
 	suite_add_tcase(suite, tcase);
 	return tcase;
@@ -222,16 +195,6 @@ harness_note(const char *format, ...)
 
 /* Time */
 
-int64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &now) != 0)
-		abort();
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 double
 time_scale(void)
 {
@@ -239,15 +202,6 @@ time_scale(void)
 	double scale = text == NULL ? 1 : strtod(text, NULL);
 
 	return scale >= 1 ? scale : 1;
-}
-
-void
-sleep_ms(int ms)
-{
-	struct timespec left = ms_to_timespec(ms);
-
-	while (nanosleep(&left, &left) != 0 && errno == EINTR)
-		;
 }
 
 struct timespec
@@ -258,6 +212,31 @@ ms_to_timespec(int64_t ms)
 	t.tv_sec = (time_t)(ms / 1000);
 	t.tv_nsec = (long)(ms % 1000) * 1000000;
 	return t;
+}
+
+struct timespec
+ns_to_timespec(int64_t ns)
+{
+	struct timespec t;
+
+	t.tv_sec = (time_t)(ns / NS_PER_SEC);
+	t.tv_nsec = (long)(ns % NS_PER_SEC);
+	return t;
+}
+
+int64_t
+library_now(void)
+{
+	struct timespec now;
+
+	polling_now(&now);
+	return (int64_t)now.tv_sec * NS_PER_SEC + now.tv_nsec;
+}
+
+void
+sleep_ms(int ms)
+{
+	sleep_ns(ms * NS_PER_MS);
 }
 
 void
@@ -358,7 +337,7 @@ harness_expect_ok(const char *file, int line, const char *call, int result)
 	if (result == 0)
 		return;
 	ck_abort_msg("%s:%d: %s returned %d (%s), expected 0", file, line, call,
-	    result, result == -1 ? strerror(errno) : "no error");
+	    result, result == -1 ? error_text(errno) : "no error");
 }
 
 void
@@ -370,7 +349,7 @@ harness_expect_error(const char *file, int line, const char *call, int result,
 	if (result == -1 && error == code)
 		return;
 	ck_abort_msg("%s:%d: %s returned %d (%s), expected -1 (%s)", file, line,
-	    call, result, result == -1 ? strerror(error) : "no error",
+	    call, result, result == -1 ? error_text(error) : "no error",
 	    code_name);
 }
 
@@ -394,7 +373,7 @@ describe_events(char *text, const struct polling_event *events, int count)
 {
 	text[0] = '\0';
 	if (count < 0) {
-		append(text, "-1 (%s)", strerror(errno));
+		append(text, "-1 (%s)", error_text(errno));
 		return;
 	}
 	append(text, "%d", count);
@@ -497,6 +476,26 @@ harness_expect_nothing(
 	harness_expect_elapsed(file, line, start, timeout_ms, LONG_MS);
 }
 
+void
+expect_unknown(struct polling *p, polling_fd fd)
+{
+	expect_error(
+	    polling_modify(p, fd, POLLING_IN, POLLING_ONESHOT, 1), ENOENT);
+	expect_error(
+	    polling_modify(p, fd, POLLING_IN, POLLING_LEVEL, 1), ENOENT);
+	expect_error(polling_modify(p, fd, 0, POLLING_ONESHOT, 1), ENOENT);
+	expect_error(polling_delete(p, fd), ENOENT);
+}
+
+void
+expect_bad(struct polling *p, polling_fd fd)
+{
+	expect_error(polling_add(p, fd, POLLING_IN, POLLING_ONESHOT, 1), EBADF);
+	expect_error(polling_add(p, fd, POLLING_IN, POLLING_LEVEL, 1), EBADF);
+	expect_error(polling_add(p, fd, 0, POLLING_LEVEL, 1), EBADF);
+	expect_error(polling_delete(p, fd), ENOENT);
+}
+
 struct polling_event
 harness_wait_one(const char *file, int line, struct polling *p, int timeout_ms)
 {
@@ -558,13 +557,40 @@ mode_name(enum polling_mode mode)
 	return names[mode];
 }
 
+void
+expect_reported(
+    struct polling *p, polling_fd fd, uint32_t interest, uint32_t events)
+{
+	static uintptr_t key = 1000;
+
+	key++;
+	expect_ok(polling_modify(p, fd, interest, POLLING_LEVEL, key));
+	if (events == 0) {
+		expect_nothing(p);
+		return;
+	}
+	expect_events(p, LONG_MS, {key, events});
+	expect_events(p, 0, {key, events});
+	/* The other modes say the same. */
+	expect_ok(polling_modify(p, fd, interest, POLLING_ONESHOT, ++key));
+	expect_events(p, LONG_MS, {key, events});
+	expect_nothing(p);
+	if (!mode_works(p, POLLING_EDGE))
+		return;
+	expect_ok(polling_modify(p, fd, interest, POLLING_EDGE, ++key));
+	expect_events(p, LONG_MS, {key, events});
+	expect_ok(polling_modify(p, fd, interest, POLLING_EDGE_ONESHOT, ++key));
+	expect_events(p, LONG_MS, {key, events});
+	expect_nothing(p);
+}
+
 struct polling *
 make_poller_with(unsigned flags)
 {
 	struct polling *p = polling_create(flags);
 
 	ck_assert_msg(
-	    p != NULL, "polling_create(%u): %s", flags, strerror(errno));
+	    p != NULL, "polling_create(%u): %s", flags, error_text(errno));
 	return p;
 }
 
@@ -576,106 +602,6 @@ make_poller(void)
 
 /* Descriptors */
 
-#define SYSTEM(call)                                                    \
-	do {                                                            \
-		if ((call) == -1)                                       \
-			ck_abort_msg("%s: %s", #call, strerror(errno)); \
-	} while (0)
-
-static void
-set_nonblocking(int fd)
-{
-	int flags;
-
-	SYSTEM(flags = fcntl(fd, F_GETFL));
-	SYSTEM(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
-	SYSTEM(fcntl(fd, F_SETFD, FD_CLOEXEC));
-}
-
-static void
-loopback_address(struct sockaddr_in *address, uint16_t port)
-{
-	memset(address, 0, sizeof(*address));
-	address->sin_family = AF_INET;
-	address->sin_port = htons(port);
-	address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-}
-
-/* A socket bound to a free port of the loopback. */
-static int
-bound_socket(int type, uint16_t *port)
-{
-	struct sockaddr_in address;
-	socklen_t length = sizeof(address);
-	int fd;
-
-	SYSTEM(fd = socket(AF_INET, type, 0));
-	set_nonblocking(fd);
-	loopback_address(&address, 0);
-	SYSTEM(bind(fd, (struct sockaddr *)&address, sizeof(address)));
-	SYSTEM(getsockname(fd, (struct sockaddr *)&address, &length));
-	*port = ntohs(address.sin_port);
-	return fd;
-}
-
-polling_fd
-make_tcp_socket(void)
-{
-	int fd, on = 1;
-
-	SYSTEM(fd = socket(AF_INET, SOCK_STREAM, 0));
-	set_nonblocking(fd);
-	SYSTEM(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
-	return fd;
-}
-
-polling_fd
-make_listener(uint16_t *port)
-{
-	int fd = bound_socket(SOCK_STREAM, port);
-
-	SYSTEM(listen(fd, 128));
-	return fd;
-}
-
-uint16_t
-refusing_port(polling_fd *holder)
-{
-	uint16_t port;
-
-	*holder = bound_socket(SOCK_STREAM, &port);
-	return port;
-}
-
-polling_fd
-accept_fd(polling_fd listener)
-{
-	int64_t give_up = now_ns() + (int64_t)LONG_MS * 1000000;
-	int fd, on = 1;
-
-	while ((fd = accept(listener, NULL, NULL)) == -1) {
-		if ((errno != EAGAIN && errno != EWOULDBLOCK) ||
-		    now_ns() > give_up)
-			ck_abort_msg("accept: %s", strerror(errno));
-		sleep_ms(1);
-	}
-	set_nonblocking(fd);
-	SYSTEM(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
-	return fd;
-}
-
-int
-connect_fd(polling_fd fd, uint16_t port)
-{
-	struct sockaddr_in address;
-
-	loopback_address(&address, port);
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ||
-	    errno == EINPROGRESS)
-		return 0;
-	return errno;
-}
-
 void
 make_tcp_pair(polling_fd pair[2])
 {
@@ -685,37 +611,10 @@ make_tcp_pair(polling_fd pair[2])
 
 	pair[0] = make_tcp_socket();
 	error = connect_fd(pair[0], port);
-	ck_assert_msg(error == 0, "connect: %s", strerror(error));
+	ck_assert_msg(error == 0, "connect: %s", error_text(error));
 	pair[1] = accept_fd(listener);
 	close_fd(listener);
 	settle();
-}
-
-void
-make_socketpair(polling_fd pair[2])
-{
-	SYSTEM(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
-	set_nonblocking(pair[0]);
-	set_nonblocking(pair[1]);
-}
-
-void
-make_pipe(polling_fd pair[2])
-{
-	SYSTEM(pipe(pair));
-	set_nonblocking(pair[0]);
-	set_nonblocking(pair[1]);
-}
-
-const struct pair_kind pair_kinds[PAIR_KINDS] = {
-    [PAIR_TCP] = {"tcp", make_tcp_pair},
-    [PAIR_SOCKETPAIR] = {"socketpair", make_socketpair},
-    [PAIR_PIPE] = {"pipe", make_pipe}};
-
-polling_fd
-make_udp_socket(uint16_t *port)
-{
-	return bound_socket(SOCK_DGRAM, port);
 }
 
 void
@@ -729,45 +628,11 @@ make_udp_pair(polling_fd pair[2])
 	ck_assert_int_eq(connect_fd(pair[1], ports[0]), 0);
 }
 
-polling_fd
-duplicate_fd(polling_fd fd)
-{
-	int copy;
-
-	SYSTEM(copy = dup(fd));
-	SYSTEM(fcntl(copy, F_SETFD, FD_CLOEXEC));
-	return copy;
-}
-
-void
-close_fd(polling_fd fd)
-{
-	SYSTEM(close(fd));
-}
-
 void
 close_pair(polling_fd pair[2])
 {
 	close_fd(pair[0]);
 	close_fd(pair[1]);
-}
-
-long
-read_fd(polling_fd fd, void *buffer, size_t count)
-{
-	return (long)read(fd, buffer, count);
-}
-
-long
-write_fd(polling_fd fd, const void *buffer, size_t count)
-{
-	return (long)write(fd, buffer, count);
-}
-
-static bool
-would_block(void)
-{
-	return errno == EAGAIN || errno == EWOULDBLOCK;
 }
 
 void
@@ -780,7 +645,7 @@ put_bytes(polling_fd fd, size_t count)
 		size_t part = count < sizeof(buffer) ? count : sizeof(buffer);
 		long n = write_fd(fd, buffer, part);
 
-		ck_assert_msg(n > 0, "write: %s", strerror(errno));
+		ck_assert_msg(n > 0, "write: %s", error_text(errno));
 		count -= (size_t)n;
 	}
 	settle();
@@ -796,7 +661,7 @@ get_bytes(polling_fd fd, size_t count)
 		long n = read_fd(fd, buffer, part);
 
 		ck_assert_msg(n > 0, "read gave %ld: %s", n,
-		    n == 0 ? "end of file" : strerror(errno));
+		    n == 0 ? "end of file" : error_text(errno));
 		count -= (size_t)n;
 	}
 }
@@ -814,7 +679,7 @@ fill_once(polling_fd fd)
 			total += (size_t)n;
 			continue;
 		}
-		ck_assert_msg(would_block(), "write: %s", strerror(errno));
+		ck_assert_msg(would_block(), "write: %s", error_text(errno));
 		if (size == 1)
 			return total;
 		size = 1;
@@ -847,7 +712,7 @@ drain(polling_fd fd)
 
 	while ((n = read_fd(fd, buffer, sizeof(buffer))) > 0)
 		total += (size_t)n;
-	ck_assert_msg(n == 0 || would_block(), "read: %s", strerror(errno));
+	ck_assert_msg(n == 0 || would_block(), "read: %s", error_text(errno));
 	return total;
 }
 
@@ -876,85 +741,5 @@ harness_expect_eof(const char *file, int line, polling_fd fd)
 
 	if (n != 0)
 		ck_abort_msg("%s:%d: read gave %ld (%s), expected 0", file,
-		    line, n, n < 0 ? strerror(errno) : "data");
-}
-
-void
-shut_writing(polling_fd fd)
-{
-	SYSTEM(shutdown(fd, SHUT_WR));
-	settle();
-}
-
-void
-shut_both(polling_fd fd)
-{
-	SYSTEM(shutdown(fd, SHUT_RDWR));
-	settle();
-}
-
-void
-reset_connection(polling_fd fd)
-{
-	struct linger linger = {.l_onoff = 1, .l_linger = 0};
-
-	SYSTEM(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
-	close_fd(fd);
-	settle();
-}
-
-void
-send_urgent(polling_fd fd)
-{
-	ssize_t n;
-
-	SYSTEM(n = send(fd, "!", 1, MSG_OOB));
-	ck_assert_int_eq((int)n, 1);
-	settle();
-}
-
-void
-receive_urgent(polling_fd fd)
-{
-	char byte = 0;
-	ssize_t n;
-
-	SYSTEM(n = recv(fd, &byte, 1, MSG_OOB));
-	ck_assert_int_eq((int)n, 1);
-	ck_assert_int_eq(byte, '!');
-}
-
-int
-socket_error(polling_fd fd)
-{
-	int error = 0;
-	socklen_t length = sizeof(error);
-
-	SYSTEM(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length));
-	return error;
-}
-
-polling_fd
-closed_number(void)
-{
-	int fd;
-
-	SYSTEM(fd = dup(STDOUT_FILENO));
-	close_fd(fd);
-	return fd;
-}
-
-int
-raise_fd_limit(unsigned count)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return -1;
-	if (limit.rlim_cur >= count)
-		return 0;
-	if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < count)
-		return -1;
-	limit.rlim_cur = count;
-	return setrlimit(RLIMIT_NOFILE, &limit);
+		    line, n, n < 0 ? error_text(errno) : "data");
 }

@@ -2,8 +2,8 @@
 /*
  * What every test of the library shares: cases that fail when they leak a
  * descriptor, skips that tell their reason, expectations that print events
- * by name, and the making of sockets and pipes, which is the part that
- * differs between systems.
+ * by name, and the making of sockets and pipes. What is the same on every
+ * system is in harness.c, the rest in harness-posix.c and harness-windows.c.
  *
  * Include it first: it also switches on what the system's headers hide.
  * Assertions belong on the main thread only.
@@ -29,15 +29,59 @@
 
 #include <polling.h>
 
-/* The suites; each lives in tests/test-<name>.c. */
-Suite *suite_registration(void);
-Suite *suite_modes(void);
-Suite *suite_conditions(void);
-Suite *suite_waiting(void);
-Suite *suite_notify(void);
-Suite *suite_threads(void);
-Suite *suite_lifetime(void);
-Suite *suite_files(void);
+/* Sanitizers keep what was freed, and own malloc() and the like. */
+#if defined(__has_feature)
+#define HARNESS_HAS(name) __has_feature(name)
+#else
+#define HARNESS_HAS(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || HARNESS_HAS(address_sanitizer) || \
+    HARNESS_HAS(leak_sanitizer) || HARNESS_HAS(memory_sanitizer)
+#define SANITIZED_BY_ALLOCATOR 1
+#else
+#define SANITIZED_BY_ALLOCATOR 0
+#endif
+#if SANITIZED_BY_ALLOCATOR || defined(__SANITIZE_THREAD__) || \
+    HARNESS_HAS(thread_sanitizer)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
+/*
+ * The suites are made of parts: each function adds the cases of a file to the
+ * suite that they belong to. main.c lists the parts that every system has,
+ * harness-posix.c and harness-windows.c those that only theirs has.
+ */
+struct suite_part {
+	const char *suite;
+	void (*add)(Suite *suite);
+};
+/* Ends with an entry without a name. */
+extern const struct suite_part system_parts[];
+
+void add_registration(Suite *s);
+void add_modes(Suite *s);
+void add_conditions(Suite *s);
+void add_waiting(Suite *s);
+void add_notify(Suite *s);
+void add_threads(Suite *s);
+void add_lifetime(Suite *s);
+/* Where there are descriptors, signals and fork(). */
+void add_files(Suite *s);
+void add_registration_descriptors(Suite *s);
+void add_registration_limits(Suite *s);
+void add_registration_nesting(Suite *s);
+void add_conditions_descriptors(Suite *s);
+void add_waiting_signals(Suite *s);
+void add_notify_signals(Suite *s);
+void add_lifetime_forks(Suite *s);
+void add_lifetime_limits(Suite *s);
+void add_lifetime_nesting(Suite *s);
+/* Where there are SOCKETs and handles. */
+void add_sockets(Suite *s);
+void add_waitable(Suite *s);
+void add_winerror(Suite *s);
 
 /*
  * Cases. Each START_TEST is a Check case of its own, under its function's
@@ -74,15 +118,46 @@ TCase *harness_case(Suite *suite, const char *name, int seconds);
 
 /*
  * For main.c. A selection is "SUITE" or "SUITE/CASE"; with none, everything
- * is selected. harness_unmatched() gives the first selection that named
- * nothing.
+ * is selected. harness_suite() makes a suite of all parts with its name, or
+ * gives NULL if none of it is selected. harness_unmatched() gives the first
+ * selection that named nothing.
  */
 void harness_select(const char *const *selections, size_t count);
-Suite *harness_suite(const char *name, Suite *(*make)(void));
+Suite *harness_suite(
+    const char *name, const struct suite_part *const lists[], size_t count);
 const char *harness_unmatched(void);
 void harness_list(void);
 void harness_count_skips(void);
 unsigned harness_skips(void);
+
+/*
+ * The cases that were selected, for systems whose Check does not fork: there
+ * each runs as a process of its own.
+ */
+struct selected_case {
+	const char *suite;
+	const char *name;
+	int seconds;
+};
+extern struct selected_case *harness_cases;
+extern size_t harness_case_count;
+
+/*
+ * What the system part of the harness does for main.c. harness_start() comes
+ * before everything else, harness_warm_up() before the first case of a
+ * process: it has the system open what it keeps open. harness_runs_apart() is
+ * true where cases need processes of their own, and harness_run_apart() runs
+ * the case in one, as "PROGRAM -1 [-v] SUITE/CASE". It returns its exit
+ * status, or -1 with the words why there is none.
+ */
+void harness_start(void);
+void harness_warm_up(void);
+bool harness_runs_apart(void);
+int harness_run_apart(
+    const struct selected_case *which, bool verbose, char *words, size_t size);
+/* Which descriptors or handles are open; the case fails if there are more. */
+void harness_note_open(void);
+void harness_check_open(void);
 
 /*
  * Ends the case with the reason printed. It returns from the function it is
@@ -176,6 +251,19 @@ int wait_ms(struct polling *p, struct polling_event *events, int capacity,
 
 /* "IN|HUP" and the like; one of a few static buffers. "0" for none. */
 const char *event_names(uint32_t events);
+/* As strerror(), also for what that does not know. */
+const char *error_text(int error);
+
+/* fd is not registered: neither modify nor delete finds it. */
+void expect_unknown(struct polling *p, polling_fd fd);
+/* fd is no descriptor, so that it cannot be added. */
+void expect_bad(struct polling *p, polling_fd fd);
+/*
+ * fd is registered: with this interest exactly these events are reported, in
+ * every mode.
+ */
+void expect_reported(
+    struct polling *p, polling_fd fd, uint32_t interest, uint32_t events);
 
 /* The poller of a case; it must be destroyed by the case. */
 struct polling *make_poller(void);
@@ -185,11 +273,18 @@ struct polling *make_poller_with(unsigned flags);
  * Time, measured apart from the library. time_scale() is how much slower
  * than usual the tests may be: CK_TIMEOUT_MULTIPLIER, at least 1.
  */
-#define LONG_MS 20000 /* for events that have to come */
+#define LONG_MS    20000 /* for events that have to come */
+#define NS_PER_MS  INT64_C(1000000)
+#define NS_PER_SEC INT64_C(1000000000)
 int64_t now_ns(void);
+int64_t library_now(void); /* what polling_now() says, in nanoseconds */
+int64_t cpu_ns(void);      /* the processor time of all threads */
 double time_scale(void);
+void sleep_ns(int64_t ns);
 void sleep_ms(int ms);
 struct timespec ms_to_timespec(int64_t ms);
+struct timespec ns_to_timespec(int64_t ns);
+void step_wall_clock(int64_t seconds);
 /*
  * Gives the system a moment to carry what was just sent to its receiver, for
  * those where the loopback is not immediate.
@@ -208,20 +303,37 @@ struct delayed *run_after(int ms, void (*action)(void *), void *argument);
 void join_delayed(struct delayed *d);
 
 /*
- * Descriptors. All are non-blocking, and closed by the case. Where something
- * does not exist, the maker fails the case; ask have_*() before.
+ * Descriptors; on Windows, SOCKETs. All are non-blocking, and closed by the
+ * case.
  */
 #define NO_FD ((polling_fd)-1)
 
-void make_tcp_pair(polling_fd pair[2]);     /* loopback, TCP_NODELAY */
-void make_socketpair(polling_fd pair[2]);   /* AF_UNIX stream */
-void make_pipe(polling_fd pair[2]);         /* [0] reads, [1] writes */
+void make_tcp_pair(polling_fd pair[2]); /* loopback, TCP_NODELAY */
+/* AF_UNIX; a TCP pair, and named so, on systems that have none. */
+void make_socketpair(polling_fd pair[2]);
+#if HAVE_PIPE
+void make_pipe(polling_fd pair[2]); /* [0] reads, [1] writes */
+#endif
+/* Something that is no TCP connection if possible: a pipe, or a socket pair. */
+void make_channel(polling_fd pair[2]); /* [0] reads, [1] writes */
+#if HAVE_PIPE
+#define CHANNEL_WITHOUT_READER (POLLING_OUT | POLLING_ERR)
+#else
+#define CHANNEL_WITHOUT_READER POLLING_OUT
+#endif
 void make_udp_pair(polling_fd pair[2]);     /* connected to each other */
 polling_fd make_tcp_socket(void);           /* never connected */
 polling_fd make_udp_socket(uint16_t *port); /* bound to the loopback */
 polling_fd make_listener(uint16_t *port);   /* bound to the loopback */
 polling_fd accept_fd(polling_fd listener); /* the case fails if none is there */
 polling_fd duplicate_fd(polling_fd fd);
+/*
+ * Makes number, which is closed, a duplicate of fd. False where the system
+ * does not give that number. On POSIX number may be open: it is replaced, and
+ * can_replace says so.
+ */
+bool duplicate_at(polling_fd fd, polling_fd number);
+extern const bool can_replace;
 /* A loopback port that refuses for as long as *holder stays open. */
 uint16_t refusing_port(polling_fd *holder);
 /* 0 if connected or on the way, else the error's number. */
@@ -235,12 +347,17 @@ enum {
 	PAIR_TCP,
 	PAIR_SOCKETPAIR,
 	TWO_WAY_KINDS,
+#if HAVE_PIPE
 	PAIR_PIPE = TWO_WAY_KINDS,
+#endif
 	PAIR_KINDS
 };
 struct pair_kind {
-	const char *name;
+	const char *(*name)(void);
 	void (*make)(polling_fd pair[2]);
+	/* Is the other end hung up when one is closed, as seen by the kernel
+	 * and not by the protocol? */
+	bool (*closes_as_one)(void);
 };
 extern const struct pair_kind pair_kinds[PAIR_KINDS];
 
@@ -277,6 +394,14 @@ void send_urgent(polling_fd fd);
 /* Takes the urgent byte. */
 void receive_urgent(polling_fd fd);
 int socket_error(polling_fd fd); /* SO_ERROR, which it clears */
+/* After a call on a descriptor that failed: would it have blocked? */
+bool would_block(void);
+/*
+ * NULL if this system tells of a reset connection, or of a UDP port that
+ * nobody has; else what it does instead. A probe finds out.
+ */
+const char *why_no_reset(void);
+const char *why_no_unreachable(void);
 
 /* A number that is no open descriptor now. */
 polling_fd closed_number(void);
@@ -285,7 +410,21 @@ polling_fd closed_number(void);
  * hard one. Returns 0, or -1 where the system does not allow it.
  */
 int raise_fd_limit(unsigned count);
-/* How many descriptors this process has open; -1 if it cannot be told. */
+/* How many descriptors or handles this process has open. */
 int count_fds(void);
+/* The descriptor of a poller, or -1 with ENOTSUP where there is none. */
+int poller_fd(struct polling *p);
+/* A descriptor that never blocks, where POLLING_FEATURE_FILE is supported. */
+polling_fd open_directory(void);
+
+/* Memory in bytes: 0 where it cannot be told. */
+size_t heap_in_use(void);
+size_t resident_size(void);
+size_t address_space_size(void);
+/*
+ * True under a sanitizer or valgrind: they keep what was freed for a while
+ * and cannot live with a limit on address space.
+ */
+bool is_instrumented(void);
 
 #endif /* TESTS_HARNESS_H */

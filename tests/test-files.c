@@ -417,11 +417,9 @@ START_TEST(closed_standard_input_is_no_descriptor)
 }
 END_TEST
 
-Suite *
-suite_files(void)
+void
+add_files(Suite *s)
 {
-	Suite *s = suite_create("files");
-
 #define CASE_STEADY(function) CASE_LOOP(s, function, CASE_SECONDS, 0, STEADIES)
 	CASE_STEADY(level_is_reported_by_every_wait);
 	CASE_STEADY(oneshot_is_reported_once_for_each_arming);
@@ -439,5 +437,4 @@ suite_files(void)
 	CASE_STEADY(standard_input_may_be_a_file);
 	CASE(s, standard_input_may_be_a_terminal);
 	CASE(s, closed_standard_input_is_no_descriptor);
-	return s;
 }

@@ -5,49 +5,7 @@
  */
 #include "harness.h"
 
-#include <signal.h>
-#ifdef SIGALRM
-#include <sys/time.h>
-#endif
-
-#include "crew.h"
-
-/* The ways to wait that a notification or a post is to end. */
-enum { WAIT_FOR_EVER, WAIT_LONG, WAIT_UNTIL, WAIT_KINDS };
-
-/* One wait of the kind, which is not to end by itself. */
-static int
-wait_as(struct polling *p, struct polling_event *events, int capacity, int kind)
-{
-	struct timespec deadline;
-
-	switch (kind) {
-	case WAIT_FOR_EVER:
-		return wait_ms(p, events, capacity, -1);
-	case WAIT_LONG:
-		return wait_ms(p, events, capacity, 10 * LONG_MS);
-	default:
-		polling_now(&deadline);
-		deadline.tv_sec += 10 * LONG_MS / 1000;
-		return polling_wait_until(p, events, capacity, &deadline);
-	}
-}
-
-/* A wait of the kind that something ends min_ms after start, or a little later.
- * start lies before whatever is to end the wait was set going. */
-#define expect_ended(p, kind, start, min_ms, count) \
-	expect_wait_ended(HARNESS_HERE, (p), (kind), (start), (min_ms), (count))
-static void
-expect_wait_ended(const char *file, int line, struct polling *p, int kind,
-    int64_t start, int min_ms, int count)
-{
-	struct polling_event events[8];
-	int n = wait_as(p, events, 8, kind);
-
-	ck_assert_msg(n == count, "%s:%d: the wait returned %d, expected %d",
-	    file, line, n, count);
-	harness_expect_elapsed(file, line, start, min_ms, LONG_MS);
-}
+#include "scenes.h"
 
 /* What run_after() runs: a notification, and what came of it. */
 struct notification {
@@ -173,14 +131,13 @@ START_TEST(every_notification_ends_a_wait)
 {
 	struct waiter w = {.p = make_poller(), .kind = _i};
 	struct crew crew = {0};
-	struct timespec moment = {0, 50000};
 	int rounds = scaled(20000);
 	bool ended;
 
 	crew_start(&crew, wait_again_and_again, &w);
 	for (int i = 1; i <= rounds; i++) {
 		if (i % 16 == 0)
-			(void)nanosleep(&moment, NULL);
+			sleep_ns(50000);
 		expect_ok(polling_notify(w.p));
 		ended = reaches(&w.trouble, &w.ended, i);
 		expect_no_trouble(&w.trouble);
@@ -196,199 +153,6 @@ START_TEST(every_notification_ends_a_wait)
 	polling_destroy(w.p);
 }
 END_TEST
-
-#ifdef SIGALRM
-
-/* What the handler below is told, and what it tells. */
-static _Atomic(struct polling *) handler_poller;
-static atomic_int handler_runs;
-static atomic_int handler_faults;
-
-static void
-handle_by_notifying(int signo)
-{
-	int saved = errno;
-
-	(void)signo;
-	errno = E2BIG;
-	if (polling_notify(atomic_load(&handler_poller)) != 0 || errno != E2BIG)
-		atomic_fetch_add(&handler_faults, 1);
-	errno = saved;
-	atomic_fetch_add(&handler_runs, 1);
-}
-
-static void
-handle(int signo, struct polling *p, int flags)
-{
-	struct sigaction action;
-
-	memset(&action, 0, sizeof(action));
-	action.sa_handler = handle_by_notifying;
-	action.sa_flags = flags;
-	ck_assert_int_eq(sigemptyset(&action.sa_mask), 0);
-	atomic_store(&handler_poller, p);
-	atomic_store(&handler_runs, 0);
-	ck_assert_int_eq(sigaction(signo, &action, NULL), 0);
-}
-
-static void
-expect_handler_ran(void)
-{
-	ck_assert_int_gt(atomic_load(&handler_runs), 0);
-	ck_assert_int_eq(atomic_load(&handler_faults), 0);
-}
-
-/* 62 */
-START_TEST(a_handler_notifies_before_a_wait)
-{
-	struct polling *p = make_poller();
-
-	handle(SIGUSR1, p, 0);
-	ck_assert_int_eq(raise(SIGUSR1), 0);
-	ck_assert_int_eq(raise(SIGUSR1), 0);
-	expect_handler_ran();
-	expect_ended(p, _i, now_ns(), 0, 0);
-	expect_nothing_for(p, 60);
-	polling_destroy(p);
-}
-END_TEST
-
-static void
-signal_thread(void *argument)
-{
-	(void)pthread_kill(*(pthread_t *)argument, SIGUSR1);
-}
-
-/* 62: _i: bit 0 with SA_RESTART, bit 1 a poller that handlers interrupt */
-START_TEST(a_handler_ends_the_wait_that_it_interrupts)
-{
-	struct polling *p = make_poller_with(
-	    _i & 2 ? POLLING_INTERRUPTIBLE : 0);
-	pthread_t self = pthread_self();
-	struct polling_event event;
-	struct delayed *d;
-	int64_t start = now_ns();
-	int n;
-
-	handle(SIGUSR1, p, _i & 1 ? SA_RESTART : 0);
-	d = run_after(50, signal_thread, &self);
-	n = wait_ms(p, &event, 1, 10 * LONG_MS);
-	/* The handler and the notification may end one wait each. */
-	if (n == -1 && errno == EINTR && (_i & 2))
-		n = wait_ms(p, &event, 1, 10 * LONG_MS);
-	ck_assert_int_eq(n, 0);
-	expect_elapsed(start, 20, LONG_MS);
-	join_delayed(d);
-	expect_handler_ran();
-	expect_nothing_for(p, 60);
-	polling_destroy(p);
-}
-END_TEST
-
-/* One round of all that a thread may be inside of when a handler runs. */
-static bool
-use_everything(struct polling *p, const polling_fd pair[2], struct trouble *t)
-{
-	struct polling_event post = {7, 8, 9}, event = {0, 0, 0};
-	int64_t give_up = patience();
-	int n = 0;
-
-	check_that(
-	    t, polling_add(p, pair[0], POLLING_IN, POLLING_ONESHOT, 1) == 0);
-	check_that(
-	    t, polling_modify(p, pair[0], POLLING_IN, POLLING_LEVEL, 2) == 0);
-	check_that(t, polling_post(p, &post) == 0);
-	/* Notifications may end many waits, but the post has to come. */
-	while (n == 0 && now_ns() < give_up)
-		n = wait_ms(p, &event, 1, 1);
-	check_that(t, n == 1);
-	check_that(t, event.key == 7 && event.events == 8 && event.data == 9);
-	check_that(t, polling_notify(p) == 0);
-	check_that(t, polling_delete(p, pair[0]) == 0);
-	check_that(t, wait_ms(p, &event, 1, 0) == 0);
-	return !in_trouble(t);
-}
-
-/* A thread that uses a poller for as long as handlers interrupt it. */
-struct target {
-	struct polling *p;
-	polling_fd pair[2];
-	int rounds;
-	atomic_bool done;
-	atomic_bool released;
-	struct trouble trouble;
-};
-
-static void *
-be_the_target(void *argument)
-{
-	struct target *t = argument;
-
-	/* On a busy machine the rounds may be over before the first signal. */
-	for (int i = 0; i < t->rounds || atomic_load(&handler_runs) == 0; i++) {
-		if (!use_everything(t->p, t->pair, &t->trouble))
-			break;
-	}
-	atomic_store(&t->done, true);
-	/* A thread that has ended must not be signalled. */
-	while (!atomic_load(&t->released))
-		(void)sched_yield();
-	return NULL;
-}
-
-/* 62: no deadlock, whatever the handler interrupts */
-START_TEST(handlers_notify_while_a_thread_is_inside_the_library)
-{
-	struct target t = {.p = make_poller(), .rounds = scaled(20000)};
-	struct crew crew = {0};
-
-	make_socketpair(t.pair);
-	handle(SIGUSR1, t.p, 0);
-	crew_start(&crew, be_the_target, &t);
-	while (!atomic_load(&t.done)) {
-		ck_assert_int_eq(pthread_kill(crew.threads[0], SIGUSR1), 0);
-		(void)sched_yield();
-	}
-	atomic_store(&t.released, true);
-	crew_join(&crew);
-	expect_no_trouble(&t.trouble);
-	expect_handler_ran();
-	/* What the last handlers left is one notification at most. */
-	expect_nothing(t.p);
-	expect_nothing_for(t.p, 30);
-	close_pair(t.pair);
-	polling_destroy(t.p);
-}
-END_TEST
-
-/* 62: the same with one thread and a timer of the system */
-START_TEST(timer_signals_notify_inside_the_library)
-{
-	struct itimerval often = {{0, 200}, {0, 200}}, never = {{0, 0}, {0, 0}};
-	struct polling *p = make_poller();
-	struct trouble trouble = {0};
-	polling_fd pair[2];
-
-	make_socketpair(pair);
-	handle(SIGALRM, p, SA_RESTART);
-	ck_assert_int_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
-	for (int i = 0; i < scaled(50000); i++) {
-		if (!use_everything(p, pair, &trouble))
-			break;
-	}
-	while (atomic_load(&handler_runs) == 0)
-		(void)sched_yield();
-	ck_assert_int_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
-	expect_no_trouble(&trouble);
-	expect_handler_ran();
-	expect_nothing(p);
-	expect_nothing_for(p, 30);
-	close_pair(pair);
-	polling_destroy(p);
-}
-END_TEST
-
-#endif /* SIGALRM */
 
 /* Tokens that producers lay down and consumers, being notified, take up. */
 struct tokens {
@@ -878,21 +642,6 @@ START_TEST(notifications_and_events_do_not_disturb_each_other)
 END_TEST
 
 static void
-add_handlers(Suite *s)
-{
-#ifdef SIGALRM
-	CASE_LOOP(
-	    s, a_handler_notifies_before_a_wait, CASE_SECONDS, 0, WAIT_KINDS);
-	CASE_LOOP(
-	    s, a_handler_ends_the_wait_that_it_interrupts, CASE_SECONDS, 0, 4);
-	CASE(s, handlers_notify_while_a_thread_is_inside_the_library);
-	CASE(s, timer_signals_notify_inside_the_library);
-#else
-	(void)s;
-#endif
-}
-
-static void
 add_posts(Suite *s)
 {
 	CASE(s, a_post_arrives_as_it_was_made);
@@ -904,11 +653,9 @@ add_posts(Suite *s)
 	CASE(s, posts_and_sources_take_turns);
 }
 
-Suite *
-suite_notify(void)
+void
+add_notify(Suite *s)
 {
-	Suite *s = suite_create("notify");
-
 	CASE_LOOP(
 	    s, a_notification_ends_the_next_wait, CASE_SECONDS, 0, WAIT_KINDS);
 	CASE(s, a_wait_that_does_not_block_meets_the_notification);
@@ -919,12 +666,10 @@ suite_notify(void)
 	    s, a_notification_ends_a_blocked_wait, CASE_SECONDS, 0, WAIT_KINDS);
 	CASE_LOOP(
 	    s, every_notification_ends_a_wait, CASE_SECONDS, 0, WAIT_KINDS);
-	add_handlers(s);
 	CASE_LOOP(s, no_notification_strands_a_token, 2 * CASE_SECONDS, 1, 5);
 	add_posts(s);
 	CASE_MODES(s, a_notification_does_not_lose_an_event);
 	CASE(s, a_notification_does_not_lose_a_post);
 	CASE_LOOP(s, notifications_and_events_do_not_disturb_each_other,
 	    CASE_SECONDS, 0, 2);
-	return s;
 }

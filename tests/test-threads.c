@@ -256,7 +256,7 @@ START_TEST(changes_do_not_end_a_blocked_wait)
 	int rounds = 0;
 
 	make_socketpair(keep);
-	make_pipe(come);
+	make_channel(come);
 	expect_ok(polling_add(p, keep[0], POLLING_IN, POLLING_LEVEL, 1));
 	for (int i = 0; i < _i; i++)
 		block(&blocked[i], p, 600);
@@ -323,7 +323,7 @@ START_TEST(blocked_waits_sleep_between_changes)
 	int busy = 0;
 
 	make_socketpair(keep);
-	make_pipe(come);
+	make_channel(come);
 	expect_ok(polling_add(p, keep[0], POLLING_IN, POLLING_LEVEL, 1));
 	for (int i = 0; i < _i; i++)
 		block_and_count(&blocked[i], p, -1, &done);
@@ -523,7 +523,7 @@ START_TEST(each_oneshot_event_goes_to_one_waiter)
 		if (i % 2 == 0)
 			make_socketpair(s.pairs[i]);
 		else
-			make_pipe(s.pairs[i]);
+			make_channel(s.pairs[i]);
 		expect_ok(
 		    polling_add(s.p, s.pairs[i][0], POLLING_IN, s.mode, i));
 	}
@@ -863,7 +863,7 @@ START_TEST(anything_may_happen_at_the_same_time)
 	c.modes = supported_modes();
 	for (int i = 0; i < CHAOS_PAIRS; i++) {
 		if (i % 3 == 0)
-			make_pipe(c.pairs[i]);
+			make_channel(c.pairs[i]);
 		else if (i % 3 == 1)
 			make_socketpair(c.pairs[i]);
 		else
@@ -1159,11 +1159,9 @@ add_changes(Suite *s)
 #endif
 }
 
-Suite *
-suite_threads(void)
+void
+add_threads(Suite *s)
 {
-	Suite *s = suite_create("threads");
-
 	add_changes(s);
 	CASE_LOOP(
 	    s, each_oneshot_event_goes_to_one_waiter, 2 * CASE_SECONDS, 0, 2);
@@ -1176,5 +1174,4 @@ suite_threads(void)
 	CASE_LOOP(
 	    s, a_notification_wakes_one_of_four_waiters, CASE_SECONDS, 0, 2);
 	CASE(s, every_post_wakes_a_waiter);
-	return s;
 }

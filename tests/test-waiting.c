@@ -8,38 +8,6 @@
 #include "harness.h"
 
 #include <limits.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/time.h>
-#include <unistd.h>
-
-#define NS_PER_MS  INT64_C(1000000)
-#define NS_PER_SEC INT64_C(1000000000)
-
-static struct timespec
-ns_to_timespec(int64_t ns)
-{
-	struct timespec t;
-
-	t.tv_sec = (time_t)(ns / NS_PER_SEC);
-	t.tv_nsec = (long)(ns % NS_PER_SEC);
-	return t;
-}
-
-static int64_t
-timespec_to_ns(const struct timespec *t)
-{
-	return (int64_t)t->tv_sec * NS_PER_SEC + t->tv_nsec;
-}
-
-static int64_t
-library_now(void)
-{
-	struct timespec now;
-
-	polling_now(&now);
-	return timespec_to_ns(&now);
-}
 
 /* The last moment that a timespec can tell. */
 static struct timespec
@@ -63,9 +31,8 @@ notify(void *p)
 static void
 write_byte(void *fd)
 {
-	ssize_t n = write(*(polling_fd *)fd, "x", 1);
-
-	(void)n; /* the case misses the byte */
+	/* Should it fail, the case misses the byte. */
+	(void)write_fd(*(polling_fd *)fd, "x", 1);
 }
 
 /* 47 */
@@ -189,16 +156,6 @@ START_TEST(waits_of_odd_lengths_are_never_early)
 	polling_destroy(p);
 }
 END_TEST
-
-/* The processor time of this process. */
-static int64_t
-cpu_ns(void)
-{
-	struct timespec used;
-
-	ck_assert_int_eq(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used), 0);
-	return timespec_to_ns(&used);
-}
 
 /* 48: a fraction of the kernel's unit is slept through as well */
 START_TEST(waits_of_odd_lengths_do_not_spin)
@@ -356,201 +313,6 @@ START_TEST(a_wait_cut_short_leaves_no_deadline)
 }
 END_TEST
 
-/* Signals */
-
-static volatile sig_atomic_t signals;
-/* If not NO_FD, the handler writes a byte to it. */
-static volatile polling_fd signal_fd = NO_FD;
-
-static void
-on_signal(int signo)
-{
-	int error = errno;
-
-	(void)signo;
-	signals++;
-	if (signal_fd != NO_FD) {
-		polling_fd fd = signal_fd;
-
-		write_byte(&fd);
-	}
-	errno = error;
-}
-
-/* SIGALRM at once and then every interval; 0 for once only. */
-static void
-start_signals(int first_us, int interval_us, int flags)
-{
-	struct sigaction action;
-	struct itimerval timer;
-
-	signals = 0;
-	memset(&action, 0, sizeof(action));
-	action.sa_handler = on_signal;
-	action.sa_flags = flags;
-	ck_assert_int_eq(sigemptyset(&action.sa_mask), 0);
-	ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
-	memset(&timer, 0, sizeof(timer));
-	timer.it_value.tv_usec = first_us;
-	timer.it_interval.tv_usec = interval_us;
-	ck_assert_int_eq(setitimer(ITIMER_REAL, &timer, NULL), 0);
-}
-
-static void
-stop_signals(void)
-{
-	struct itimerval timer;
-
-	memset(&timer, 0, sizeof(timer));
-	ck_assert_int_eq(setitimer(ITIMER_REAL, &timer, NULL), 0);
-	ck_assert(signal(SIGALRM, SIG_DFL) != SIG_ERR);
-	signal_fd = NO_FD;
-}
-
-/* 53: _i is 0 for a timeout, 1 for a deadline */
-START_TEST(signals_do_not_end_a_wait)
-{
-	struct polling *p = make_poller();
-	struct polling_event event;
-	struct timespec t = ms_to_timespec(500);
-	polling_fd pair[2];
-	int64_t start;
-	int count;
-
-	make_tcp_pair(pair);
-	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 1));
-	start_signals(1000, 1000, 0);
-	start = now_ns();
-	if (_i == 1)
-		t = ns_to_timespec(library_now() + 500 * NS_PER_MS);
-	count = _i == 1 ? polling_wait_until(p, &event, 1, &t)
-			: polling_wait(p, &event, 1, &t);
-	expect_elapsed(start, 500, 2000);
-	stop_signals();
-	ck_assert_int_eq(count, 0);
-	/* A wait without limit neither: it meets its event. */
-	start_signals(1000, 1000, 0);
-	signal_fd = pair[1];
-	ck_assert_int_eq(polling_wait(p, &event, 1, NULL), 1);
-	ck_assert_uint_eq(event.key, 1);
-	ck_assert_uint_eq(event.events, POLLING_IN);
-	stop_signals();
-	polling_destroy(p);
-	close_pair(pair);
-}
-END_TEST
-
-/* 53: that the signals of the case above really came */
-START_TEST(signals_came_while_waiting)
-{
-	struct polling *p = make_poller();
-
-	start_signals(1000, 1000, 0);
-	expect_nothing_for(p, 200);
-	ck_assert_int_ge(signals, 20);
-	stop_signals();
-	polling_destroy(p);
-}
-END_TEST
-
-/* 54: _i is the handler's SA_RESTART, which must not matter */
-START_TEST(a_signal_ends_an_interruptible_wait)
-{
-	struct polling *p = make_poller_with(POLLING_INTERRUPTIBLE);
-	struct polling_event event;
-	struct timespec t = ms_to_timespec(LONG_MS);
-	int64_t start = now_ns();
-
-	for (int i = 0; i < 3; i++) {
-		/* Again and again, should the first come before the wait. */
-		start_signals(20000, 20000, _i == 1 ? SA_RESTART : 0);
-		expect_error(polling_wait(p, &event, 1, NULL), EINTR);
-		expect_error(polling_wait(p, &event, 1, &t), EINTR);
-		polling_now(&t);
-		t.tv_sec += LONG_MS / 1000;
-		expect_error(polling_wait_until(p, &event, 1, &t), EINTR);
-		t = ms_to_timespec(LONG_MS);
-		stop_signals();
-		ck_assert_int_ge(signals, 3);
-	}
-	expect_elapsed(start, 180, LONG_MS);
-	/* Undisturbed, it is a wait as any other. */
-	expect_nothing_for(p, 50);
-	polling_destroy(p);
-}
-END_TEST
-
-/* 54 */
-START_TEST(an_interrupted_wait_keeps_its_events)
-{
-	struct polling *p = make_poller_with(POLLING_INTERRUPTIBLE);
-	struct polling_event event;
-	polling_fd pair[2];
-	int count;
-
-	/* The signal's own handler makes the source ready. */
-	make_tcp_pair(pair);
-	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_ONESHOT, 1));
-	signal_fd = pair[1];
-	start_signals(20000, 0, 0);
-	count = polling_wait(p, &event, 1, NULL);
-	if (count == -1) {
-		ck_assert_int_eq(errno, EINTR);
-		count = wait_ms(p, &event, 1, LONG_MS);
-	}
-	stop_signals();
-	ck_assert_int_eq(count, 1);
-	ck_assert_uint_eq(event.key, 1);
-	ck_assert_uint_eq(event.events, POLLING_IN);
-	expect_nothing(p);
-	polling_destroy(p);
-	close_pair(pair);
-}
-END_TEST
-
-#define TOKENS 300
-
-/*
- * 54: a storm of signals, and a source that is armed for each token. Every
- * third becomes ready by the very signal that interrupts the wait for it.
- */
-START_TEST(a_storm_of_signals_loses_no_event)
-{
-	struct polling *p = make_poller_with(POLLING_INTERRUPTIBLE);
-	struct polling_event event;
-	polling_fd pair[2];
-	int interrupted = 0;
-
-	make_socketpair(pair);
-	expect_ok(polling_add(p, pair[0], 0, POLLING_ONESHOT, 0));
-	start_signals(1000, 1000, 0);
-	for (uintptr_t key = 1; key <= TOKENS; key++) {
-		int count;
-
-		expect_ok(polling_modify(
-		    p, pair[0], POLLING_IN, POLLING_ONESHOT, key));
-		if (key % 3 == 0)
-			signal_fd = pair[1];
-		else
-			write_byte(&pair[1]);
-		while ((count = wait_ms(p, &event, 1, LONG_MS)) == -1) {
-			ck_assert_int_eq(errno, EINTR);
-			interrupted++;
-		}
-		signal_fd = NO_FD;
-		ck_assert_int_eq(count, 1);
-		ck_assert_uint_eq(event.key, key);
-		ck_assert_uint_eq(event.events, POLLING_IN);
-		ck_assert_uint_ge(drain(pair[0]), 1);
-	}
-	stop_signals();
-	ck_assert_int_ge(interrupted, TOKENS / 10);
-	expect_nothing(p);
-	polling_destroy(p);
-	close_pair(pair);
-}
-END_TEST
-
 /* 55 */
 START_TEST(a_capacity_of_one_meets_every_source)
 {
@@ -647,7 +409,7 @@ START_TEST(a_crowd_of_ready_sources_is_seen_in_turn)
 	if (raise_fd_limit(CROWD + 100) != 0)
 		SKIP("the limit on descriptors is below %d", CROWD + 100);
 	p = make_poller();
-	make_pipe(pair);
+	make_channel(pair);
 	put_bytes(pair[1], 1);
 	for (uintptr_t i = 0; i < CROWD; i++) {
 		copies[i] = duplicate_fd(pair[0]);
@@ -801,7 +563,7 @@ START_TEST(disarmed_sources_do_not_spin)
 	int64_t cpu;
 
 	make_tcp_pair(pair);
-	make_pipe(hung_up);
+	make_channel(hung_up);
 	put_bytes(pair[1], 1);
 	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_ONESHOT, 1));
 	expect_ok(polling_add(p, hung_up[0], 0, POLLING_LEVEL, 2));
@@ -835,17 +597,6 @@ START_TEST(the_clock_is_monotonic)
 	}
 }
 END_TEST
-
-static void
-step_wall_clock(int64_t seconds)
-{
-	struct timespec now;
-
-	if (clock_gettime(CLOCK_REALTIME, &now) != 0)
-		return;
-	now.tv_sec += (time_t)seconds;
-	(void)clock_settime(CLOCK_REALTIME, &now);
-}
 
 static void
 step_forward(void *unused)
@@ -902,17 +653,10 @@ add_times(Suite *s)
 	CASE(s, a_wait_cut_short_leaves_no_deadline);
 }
 
-Suite *
-suite_waiting(void)
+void
+add_waiting(Suite *s)
 {
-	Suite *s = suite_create("waiting");
-
 	add_times(s);
-	CASE_LOOP(s, signals_do_not_end_a_wait, CASE_SECONDS, 0, 2);
-	CASE(s, signals_came_while_waiting);
-	CASE_LOOP(s, a_signal_ends_an_interruptible_wait, CASE_SECONDS, 0, 2);
-	CASE(s, an_interrupted_wait_keeps_its_events);
-	CASE(s, a_storm_of_signals_loses_no_event);
 	CASE_MODES(s, a_capacity_of_one_meets_every_source);
 	CASE(s, a_capacity_of_one_meets_an_unconnected_socket_too);
 	CASE_MODES(s, a_crowd_of_ready_sources_is_seen_in_turn);
@@ -923,5 +667,4 @@ suite_waiting(void)
 	CASE(s, disarmed_sources_do_not_spin);
 	CASE(s, the_clock_is_monotonic);
 	CASE(s, a_stepped_wall_clock_has_no_effect);
-	return s;
 }

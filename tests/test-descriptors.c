@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Descriptors that are no sockets: pipes, FIFOs, terminals, and what only some
+ * systems have. Parts of the suites of registrations and conditions. The
+ * numbers are those of the conformance catalogue, parts A and C.
+ */
+#include "harness.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#ifdef __has_include
+#if __has_include(<sys/eventfd.h>)
+#include <sys/eventfd.h>
+#define HAVE_TEST_EVENTFD 1
+#endif
+#endif
+#if HAVE_INOTIFY_INIT1
+#include <sys/inotify.h>
+#endif
+#if HAVE_TIMERFD_CREATE
+#include <sys/timerfd.h>
+#endif
+
+#define READ_WRITE (POLLING_IN | POLLING_OUT)
+
+/*
+ * 7: an O_PATH descriptor is open, yet no kernel call polls it. What the
+ * library must not do is to keep a half-made registration.
+ */
+START_TEST(a_descriptor_the_kernel_refuses_leaves_nothing)
+{
+#ifdef O_PATH
+	struct polling *p = make_poller();
+	polling_fd pair[2];
+	int number = open("/", O_PATH | O_CLOEXEC);
+
+	ck_assert_int_ge(number, 0);
+	expect_bad(p, number);
+	expect_unknown(p, number);
+	expect_nothing(p);
+	close_fd(number);
+	make_pipe(pair);
+	ck_assert_int_eq(pair[0], number);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 2));
+	expect_nothing(p);
+	put_bytes(pair[1], 1);
+	expect_events(p, LONG_MS, {2, POLLING_IN});
+	polling_destroy(p);
+	close_pair(pair);
+#else
+	SKIP("no O_PATH");
+#endif
+}
+END_TEST
+
+/* 39 */
+START_TEST(a_pipe_without_writer_is_in_and_hup)
+{
+	struct polling *p = make_poller();
+	polling_fd pair[2], writer;
+
+	make_pipe(pair);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 1));
+	expect_nothing(p);
+	put_bytes(pair[1], 1);
+	expect_events(p, LONG_MS, {1, POLLING_IN});
+	/* A second writer keeps it alive. */
+	writer = duplicate_fd(pair[1]);
+	close_fd(pair[1]);
+	get_bytes(pair[0], 1);
+	expect_nothing(p);
+	close_fd(writer);
+	expect_events(p, LONG_MS, {1, POLLING_IN | POLLING_HUP});
+	expect_reported(p, pair[0], POLLING_HUP, POLLING_HUP);
+	expect_reported(p, pair[0], POLLING_PRI, POLLING_HUP);
+	expect_reported(p, pair[0], POLLING_IN, POLLING_IN | POLLING_HUP);
+	expect_eof(pair[0]);
+	polling_destroy(p);
+	close_fd(pair[0]);
+}
+END_TEST
+
+/* The write end of a pipe or FIFO whose reader is gone. */
+static void
+expect_no_reader(struct polling *p, polling_fd fd)
+{
+	expect_reported(p, fd, POLLING_OUT, POLLING_OUT | POLLING_ERR);
+	expect_reported(p, fd, POLLING_ERR, POLLING_ERR);
+	expect_reported(p, fd, POLLING_HUP, POLLING_ERR);
+	expect_reported(p, fd, 0, 0);
+	ck_assert_int_eq(write_fd(fd, "x", 1), -1);
+	ck_assert_int_eq(errno, EPIPE);
+	expect_reported(p, fd, POLLING_OUT, POLLING_OUT | POLLING_ERR);
+}
+
+/* 39: with room in the pipe, and without */
+START_TEST(a_pipe_without_reader_is_out_and_err)
+{
+	struct polling *p = make_poller();
+	bool full = _i == 1;
+	polling_fd pair[2];
+
+	make_pipe(pair);
+	if (full)
+		fill_until_blocked(pair[1]);
+	expect_ok(polling_add(p, pair[1], POLLING_OUT, POLLING_LEVEL, 1));
+	if (full)
+		expect_nothing(p);
+	else
+		expect_events(p, LONG_MS, {1, POLLING_OUT});
+	close_fd(pair[0]);
+	expect_events(p, LONG_MS, {1, POLLING_OUT | POLLING_ERR});
+	expect_no_reader(p, pair[1]);
+	expect_ok(polling_delete(p, pair[1]));
+	/* Added when the reader is gone already. */
+	expect_ok(polling_add(p, pair[1], POLLING_OUT, POLLING_ONESHOT, 2));
+	expect_events(p, LONG_MS, {2, POLLING_OUT | POLLING_ERR});
+	polling_destroy(p);
+	close_fd(pair[1]);
+}
+END_TEST
+
+/* 21, 39: _i is the mode; what fired before hears of it once it is armed */
+START_TEST(a_reader_that_left_is_told_when_armed_again)
+{
+	enum polling_mode mode = (enum polling_mode)_i;
+	struct polling *p = make_poller();
+	polling_fd pair[2];
+
+	make_pipe(pair);
+	expect_ok(polling_add(p, pair[1], POLLING_OUT, mode, 1));
+	expect_events(p, LONG_MS, {1, POLLING_OUT});
+	expect_ok(polling_modify(p, pair[1], 0, mode, 2));
+	expect_nothing(p);
+	close_fd(pair[0]);
+	expect_nothing(p);
+	expect_error(polling_add(p, pair[1], POLLING_OUT, mode, 3), EEXIST);
+	expect_nothing(p);
+	expect_ok(polling_modify(p, pair[1], POLLING_OUT, mode, 4));
+	expect_events(p, LONG_MS, {4, POLLING_OUT | POLLING_ERR});
+	if (mode == POLLING_LEVEL)
+		expect_events(p, 0, {4, POLLING_OUT | POLLING_ERR});
+	else
+		expect_nothing(p);
+	expect_ok(polling_modify(p, pair[1], POLLING_OUT, mode, 5));
+	expect_events(p, LONG_MS, {5, POLLING_OUT | POLLING_ERR});
+	expect_ok(polling_delete(p, pair[1]));
+	polling_destroy(p);
+	close_fd(pair[1]);
+}
+END_TEST
+
+/* 21, 39: the same without a look in between */
+START_TEST(a_reader_that_left_is_told_at_the_next_arming)
+{
+	enum polling_mode mode = (enum polling_mode)_i;
+	struct polling *p = make_poller();
+	polling_fd pair[2];
+
+	make_pipe(pair);
+	expect_ok(polling_add(p, pair[1], POLLING_OUT, mode, 1));
+	expect_events(p, LONG_MS, {1, POLLING_OUT});
+	close_fd(pair[0]);
+	expect_ok(polling_modify(p, pair[1], POLLING_OUT, mode, 2));
+	expect_events(p, LONG_MS, {2, POLLING_OUT | POLLING_ERR});
+	polling_destroy(p);
+	close_fd(pair[1]);
+}
+END_TEST
+
+/* A FIFO in a directory of its own, gone by name once both ends are open. */
+struct fifo {
+	char directory[64];
+	char path[80];
+};
+
+static void
+make_fifo(struct fifo *f)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	if (tmp == NULL || strlen(tmp) > 40)
+		tmp = "/tmp";
+	(void)snprintf(
+	    f->directory, sizeof(f->directory), "%s/polling-XXXXXX", tmp);
+	ck_assert_ptr_nonnull(mkdtemp(f->directory));
+	(void)snprintf(f->path, sizeof(f->path), "%s/fifo", f->directory);
+	ck_assert_int_eq(mkfifo(f->path, 0600), 0);
+}
+
+static int
+open_fifo(const struct fifo *f, int flags)
+{
+	int fd = open(f->path, flags | O_NONBLOCK | O_CLOEXEC);
+
+	ck_assert_msg(fd != -1, "open %s: %s", f->path, strerror(errno));
+	return fd;
+}
+
+static void
+remove_fifo(const struct fifo *f)
+{
+	(void)unlink(f->path);
+	(void)rmdir(f->directory);
+}
+
+/* 40 */
+START_TEST(a_fifo_is_silent_before_its_first_writer)
+{
+	struct polling *p = make_poller();
+	struct fifo f;
+	int reader, writer;
+
+	make_fifo(&f);
+	reader = open_fifo(&f, O_RDONLY);
+	expect_ok(polling_add(p, reader, POLLING_IN, POLLING_LEVEL, 1));
+	expect_nothing(p);
+	expect_nothing_for(p, 30);
+	writer = open_fifo(&f, O_WRONLY);
+	expect_nothing(p);
+	put_bytes(writer, 1);
+	expect_events(p, LONG_MS, {1, POLLING_IN});
+	close_fd(writer);
+	expect_events(p, LONG_MS, {1, POLLING_IN | POLLING_HUP});
+	get_bytes(reader, 1);
+	expect_events(p, LONG_MS, {1, POLLING_IN | POLLING_HUP});
+	expect_eof(reader);
+	/* The next writer ends the hang-up. */
+	writer = open_fifo(&f, O_WRONLY);
+	expect_nothing(p);
+	put_bytes(writer, 1);
+	expect_events(p, LONG_MS, {1, POLLING_IN});
+	remove_fifo(&f);
+	polling_destroy(p);
+	close_fd(writer);
+	close_fd(reader);
+}
+END_TEST
+
+/* 40 */
+START_TEST(a_fifo_without_reader_is_out_and_err)
+{
+	struct polling *p = make_poller();
+	struct fifo f;
+	int reader, writer;
+
+	make_fifo(&f);
+	reader = open_fifo(&f, O_RDONLY);
+	writer = open_fifo(&f, O_WRONLY);
+	remove_fifo(&f);
+	expect_ok(polling_add(p, writer, POLLING_OUT, POLLING_LEVEL, 1));
+	expect_events(p, LONG_MS, {1, POLLING_OUT});
+	close_fd(reader);
+	expect_events(p, LONG_MS, {1, POLLING_OUT | POLLING_ERR});
+	expect_no_reader(p, writer);
+	polling_destroy(p);
+	close_fd(writer);
+}
+END_TEST
+
+/* A pseudo-terminal without echo or line editing; false if there is none. */
+static bool
+make_pty(int pair[2])
+{
+	struct termios raw;
+	const char *name;
+
+	pair[0] = posix_openpt(O_RDWR | O_NOCTTY);
+	if (pair[0] == -1)
+		return false;
+	pair[1] = -1;
+	if (grantpt(pair[0]) == 0 && unlockpt(pair[0]) == 0 &&
+	    (name = ptsname(pair[0])) != NULL)
+		pair[1] = open(name, O_RDWR | O_NOCTTY | O_NONBLOCK);
+	if (pair[1] == -1) {
+		close_fd(pair[0]);
+		return false;
+	}
+	ck_assert_int_ne(fcntl(pair[0], F_SETFL, O_RDWR | O_NONBLOCK), -1);
+	ck_assert_int_eq(tcgetattr(pair[1], &raw), 0);
+	raw.c_lflag &= (tcflag_t) ~(ICANON | ECHO);
+	raw.c_oflag &= (tcflag_t)~OPOST;
+	raw.c_cc[VMIN] = 1;
+	raw.c_cc[VTIME] = 0;
+	ck_assert_int_eq(tcsetattr(pair[1], TCSANOW, &raw), 0);
+	return true;
+}
+
+/* 45, 46: _i is the side that is watched, 0 the master, 1 the slave */
+START_TEST(a_terminal_reports_input_and_hang_up)
+{
+	int watched = _i, peer = 1 - _i;
+	struct polling *p;
+	struct polling_event event;
+	int pty[2];
+
+	if (!make_pty(pty))
+		SKIP("no pseudo-terminal: %s", strerror(errno));
+	p = make_poller();
+	expect_ok(polling_add(p, pty[watched], POLLING_IN, POLLING_LEVEL, 1));
+	expect_nothing(p);
+	put_bytes(pty[peer], 3);
+	expect_events(p, LONG_MS, {1, POLLING_IN});
+	get_bytes(pty[watched], 2);
+	expect_events(p, LONG_MS, {1, POLLING_IN});
+	get_bytes(pty[watched], 1);
+	expect_nothing(p);
+	expect_ok(
+	    polling_modify(p, pty[watched], POLLING_OUT, POLLING_ONESHOT, 2));
+	expect_events(p, LONG_MS, {2, POLLING_OUT});
+	expect_ok(
+	    polling_modify(p, pty[watched], POLLING_IN, POLLING_ONESHOT, 3));
+	expect_nothing(p);
+	close_fd(pty[peer]);
+	event = wait_one(p, LONG_MS);
+	ck_assert_uint_eq(event.key, 3);
+	ck_assert_msg(
+	    (event.events & ~POLLING_ERR) == (POLLING_IN | POLLING_HUP),
+	    "hung up: %s", event_names(event.events));
+	polling_destroy(p);
+	close_fd(pty[watched]);
+}
+END_TEST
+
+/* 46 */
+START_TEST(an_eventfd_reports_its_counter)
+{
+#if HAVE_TEST_EVENTFD
+	struct polling *p = make_poller();
+	uint64_t value = UINT64_MAX - 1;
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	if (fd == -1) {
+		polling_destroy(p);
+		SKIP("eventfd: %s", strerror(errno));
+	}
+	expect_ok(polling_add(p, fd, READ_WRITE, POLLING_LEVEL, 1));
+	expect_events(p, LONG_MS, {1, POLLING_OUT});
+	ck_assert_int_eq(write_fd(fd, &value, sizeof(value)), sizeof(value));
+	expect_events(p, LONG_MS, {1, POLLING_IN});
+	ck_assert_int_eq(read_fd(fd, &value, sizeof(value)), sizeof(value));
+	expect_events(p, LONG_MS, {1, POLLING_OUT});
+	expect_ok(polling_modify(p, fd, POLLING_IN, POLLING_ONESHOT, 2));
+	expect_nothing(p);
+	value = 1;
+	ck_assert_int_eq(write_fd(fd, &value, sizeof(value)), sizeof(value));
+	expect_events(p, LONG_MS, {2, POLLING_IN});
+	expect_nothing(p);
+	polling_destroy(p);
+	close_fd(fd);
+#else
+	SKIP("no eventfd on this system");
+#endif
+}
+END_TEST
+
+/* 46 */
+START_TEST(an_inotify_descriptor_reports_changes)
+{
+#if HAVE_INOTIFY_INIT1
+	struct polling *p = make_poller();
+	char buffer[4096];
+	struct fifo f;
+	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+	if (fd == -1) {
+		polling_destroy(p);
+		SKIP("inotify: %s", strerror(errno));
+	}
+	make_fifo(&f);
+	ck_assert_int_ne(inotify_add_watch(fd, f.directory, IN_DELETE), -1);
+	expect_ok(polling_add(p, fd, POLLING_IN, POLLING_LEVEL, 1));
+	expect_nothing(p);
+	remove_fifo(&f);
+	expect_events(p, LONG_MS, {1, POLLING_IN});
+	ck_assert_int_gt(read_fd(fd, buffer, sizeof(buffer)), 0);
+	expect_nothing(p);
+	polling_destroy(p);
+	close_fd(fd);
+#else
+	SKIP("no inotify on this system");
+#endif
+}
+END_TEST
+
+/* 46 */
+START_TEST(a_timerfd_reports_its_expiry)
+{
+#if HAVE_TIMERFD_CREATE
+	struct itimerspec when = {.it_value = {.tv_nsec = 20000000}};
+	struct polling *p = make_poller();
+	uint64_t expirations;
+	int64_t start;
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+
+	if (fd == -1) {
+		polling_destroy(p);
+		SKIP("timerfd: %s", strerror(errno));
+	}
+	expect_ok(polling_add(p, fd, POLLING_IN, POLLING_LEVEL, 1));
+	expect_nothing(p);
+	start = now_ns();
+	ck_assert_int_eq(timerfd_settime(fd, 0, &when, NULL), 0);
+	expect_events(p, LONG_MS, {1, POLLING_IN});
+	expect_elapsed(start, 20, LONG_MS / 2);
+	ck_assert_int_eq(read_fd(fd, &expirations, sizeof(expirations)),
+	    sizeof(expirations));
+	expect_nothing(p);
+	polling_destroy(p);
+	close_fd(fd);
+#else
+	SKIP("no timerfd on this system");
+#endif
+}
+END_TEST
+
+/* 46: the kinds of pairs at one poller, together */
+START_TEST(descriptors_of_every_kind_work_together)
+{
+	struct polling *p = make_poller();
+	polling_fd pairs[PAIR_KINDS][2], udp[2];
+	struct fifo f;
+	int reader, writer;
+
+	for (int i = 0; i < PAIR_KINDS; i++) {
+		pair_kinds[i].make(pairs[i]);
+		expect_ok(polling_add(
+		    p, pairs[i][0], POLLING_IN, POLLING_ONESHOT, (uintptr_t)i));
+	}
+	make_udp_pair(udp);
+	make_fifo(&f);
+	reader = open_fifo(&f, O_RDONLY);
+	writer = open_fifo(&f, O_WRONLY);
+	remove_fifo(&f);
+	expect_ok(polling_add(p, udp[0], POLLING_IN, POLLING_ONESHOT, 10));
+	expect_ok(polling_add(p, reader, POLLING_IN, POLLING_ONESHOT, 11));
+	expect_nothing(p);
+	for (int i = 0; i < PAIR_KINDS; i++)
+		put_bytes(pairs[i][1], 1);
+	put_bytes(udp[1], 1);
+	put_bytes(writer, 1);
+	expect_events(p, LONG_MS, {PAIR_TCP, POLLING_IN},
+	    {PAIR_SOCKETPAIR, POLLING_IN}, {PAIR_PIPE, POLLING_IN},
+	    {10, POLLING_IN}, {11, POLLING_IN});
+	expect_nothing(p);
+	polling_destroy(p);
+	for (int i = 0; i < PAIR_KINDS; i++)
+		close_pair(pairs[i]);
+	close_pair(udp);
+	close_fd(reader);
+	close_fd(writer);
+}
+END_TEST
+
+void
+add_registration_descriptors(Suite *s)
+{
+	CASE(s, a_descriptor_the_kernel_refuses_leaves_nothing);
+}
+
+void
+add_conditions_descriptors(Suite *s)
+{
+	CASE(s, a_pipe_without_writer_is_in_and_hup);
+	CASE_LOOP(s, a_pipe_without_reader_is_out_and_err, CASE_SECONDS, 0, 2);
+	CASE_MODES(s, a_reader_that_left_is_told_when_armed_again);
+	CASE_MODES(s, a_reader_that_left_is_told_at_the_next_arming);
+	CASE(s, a_fifo_is_silent_before_its_first_writer);
+	CASE(s, a_fifo_without_reader_is_out_and_err);
+	CASE_LOOP(s, a_terminal_reports_input_and_hang_up, CASE_SECONDS, 0, 2);
+	CASE(s, an_eventfd_reports_its_counter);
+	CASE(s, an_inotify_descriptor_reports_changes);
+	CASE(s, a_timerfd_reports_its_expiry);
+	CASE(s, descriptors_of_every_kind_work_together);
+}

@@ -182,6 +182,13 @@ void harness_check_open(void);
 			SKIP("%s is not supported", mode_name(mode)); \
 		}                                                     \
 	} while (0)
+/* With why_...(), before anything is opened. */
+#define SKIP_IF(why)                      \
+	do {                              \
+		const char *why_ = (why); \
+		if (why_ != NULL)         \
+			SKIP("%s", why_); \
+	} while (0)
 #if defined(__GNUC__)
 #define HARNESS_PRINTF(format, first) \
 	__attribute__((__format__(__printf__, format, first)))

@@ -179,6 +179,7 @@ START_TEST(a_reset_is_an_error_with_what_was_asked)
 	    POLLING_IN, POLLING_OUT, READ_WRITE, POLLING_RDHUP, POLLING_PRI};
 	uint32_t interest = interests[_i];
 
+	SKIP_IF(why_no_reset());
 	for (int mode = 0; mode < supported_modes(); mode++) {
 		struct polling *p = make_poller();
 		struct polling_event event;
@@ -350,12 +351,14 @@ END_TEST
 /* 43 */
 START_TEST(an_unreachable_udp_port_is_reported)
 {
-	struct polling *p = make_poller();
+	struct polling *p;
 	struct polling_event event;
 	polling_fd fd, peer;
 	uint16_t port, peer_port;
 	char byte;
 
+	SKIP_IF(why_no_unreachable());
+	p = make_poller();
 	peer = make_udp_socket(&peer_port);
 	fd = make_udp_socket(&port);
 	ck_assert_int_eq(connect_fd(fd, peer_port), 0);

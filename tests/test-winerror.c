@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#include "harness.h"
+void
+add_winerror(Suite *s)
+{
+	(void)s;
+}

@@ -8,8 +8,6 @@
 #ifndef TESTS_CREW_H
 #define TESTS_CREW_H
 
-#include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -65,7 +63,7 @@ in_trouble(struct trouble *t)
 
 /* Threads that are joined together; zero-initialised. */
 struct crew {
-	pthread_t threads[CREW_MAX];
+	struct thread threads[CREW_MAX];
 	int count;
 };
 
@@ -73,9 +71,7 @@ static inline void
 crew_start(struct crew *crew, void *(*run)(void *), void *argument)
 {
 	ck_assert_int_lt(crew->count, CREW_MAX);
-	ck_assert_int_eq(
-	    pthread_create(&crew->threads[crew->count], NULL, run, argument),
-	    0);
+	start_thread(&crew->threads[crew->count], run, argument);
 	crew->count++;
 }
 
@@ -84,8 +80,7 @@ crew_join(struct crew *crew)
 {
 	while (crew->count > 0) {
 		crew->count--;
-		ck_assert_int_eq(
-		    pthread_join(crew->threads[crew->count], NULL), 0);
+		join_thread(&crew->threads[crew->count]);
 	}
 }
 
@@ -108,7 +103,7 @@ reaches(struct trouble *trouble, atomic_int *counter, int value)
 	while (atomic_load(counter) < value) {
 		if (in_trouble(trouble) || now_ns() > give_up)
 			return false;
-		(void)sched_yield();
+		yield_thread();
 	}
 	return true;
 }

@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -41,12 +42,6 @@ harness_start(void)
 {
 	/* A write to a pipe without a reader is to fail, not to kill. */
 	(void)signal(SIGPIPE, SIG_IGN);
-}
-
-void
-harness_warm_up(void)
-{
-	/* Nothing that the system opens for itself stays open. */
 }
 
 bool
@@ -160,6 +155,36 @@ step_wall_clock(int64_t seconds)
 		return;
 	now.tv_sec += (time_t)seconds;
 	(void)clock_settime(CLOCK_REALTIME, &now);
+}
+
+/* Threads */
+
+static void *
+thread_main(void *argument)
+{
+	struct thread *t = argument;
+
+	return t->run(t->argument);
+}
+
+void
+start_thread(struct thread *t, void *(*run)(void *), void *argument)
+{
+	t->run = run;
+	t->argument = argument;
+	ck_assert_int_eq(pthread_create(&t->id, NULL, thread_main, t), 0);
+}
+
+void
+join_thread(struct thread *t)
+{
+	ck_assert_int_eq(pthread_join(t->id, NULL), 0);
+}
+
+void
+yield_thread(void)
+{
+	(void)sched_yield();
 }
 
 /* Descriptors */
@@ -338,6 +363,7 @@ duplicate_fd(polling_fd fd)
 }
 
 const bool can_replace = true;
+const bool end_may_wait = false;
 
 bool
 duplicate_at(polling_fd fd, polling_fd number)

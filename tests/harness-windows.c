@@ -12,6 +12,9 @@
  */
 #include "harness.h"
 
+#include <fcntl.h>
+#include <io.h>
+#include <process.h>
 #include <stdio.h>
 /* In this order. */
 #include <winsock2.h>
@@ -90,57 +93,22 @@ error_text(int error)
 
 /* Running */
 
+static HANDLE spare; /* see duplicate_at() */
+
 void
 harness_start(void)
 {
 	WSADATA data;
 
+	/* Lines as elsewhere, and each when it is printed: what is left of a
+	 * case that crashed. */
+	(void)_setmode(_fileno(stdout), _O_BINARY);
+	(void)setvbuf(stdout, NULL, _IONBF, 0);
 	/* No window and no debugger for a case that crashes. */
 	(void)SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX);
+	spare = CreateEventW(NULL, FALSE, FALSE, NULL);
 	if (WSAStartup(MAKEWORD(2, 2), &data) != 0)
 		abort();
-}
-
-static void
-set_event(void *event)
-{
-	(void)SetEvent(event);
-}
-
-static void CALLBACK
-fired(void *event, BOOLEAN by_time)
-{
-	(void)by_time;
-	(void)SetEvent(event);
-}
-
-/*
- * The thread pool, and Winsock, keep what the first use of them opened. So do
- * printf() and the threads of the C library's port.
- */
-void
-harness_warm_up(void)
-{
-	HANDLE event = CreateEventW(NULL, FALSE, FALSE, NULL), wait;
-	struct polling *p = polling_create(0);
-	polling_fd pair[2];
-
-	make_tcp_pair(pair);
-	if (event == NULL || p == NULL)
-		abort();
-	join_delayed(run_after(1, set_event, event));
-	if (!RegisterWaitForSingleObject(
-		&wait, event, fired, event, INFINITE, WT_EXECUTEONLYONCE))
-		abort();
-	(void)WaitForSingleObject(event, 1000);
-	(void)UnregisterWaitEx(wait, INVALID_HANDLE_VALUE);
-	(void)polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 0);
-	(void)polling_add_waitable(p, event, POLLING_IN, POLLING_LEVEL, 0);
-	(void)polling_notify(p);
-	(void)wait_ms(p, &(struct polling_event){0, 0, 0}, 1, 0);
-	polling_destroy(p);
-	close_pair(pair);
-	(void)CloseHandle(event);
 }
 
 bool
@@ -272,9 +240,56 @@ describe_handle(HANDLE handle, char *text, size_t size)
 		    (int)(type.length / sizeof(WCHAR)), type.name);
 }
 
+static void
+set_event(void *event)
+{
+	(void)SetEvent(event);
+}
+
+static void CALLBACK
+fired(void *event, BOOLEAN by_time)
+{
+	(void)by_time;
+	(void)SetEvent(event);
+}
+
+/*
+ * The thread pool, and Winsock, keep what the first use of them opened. So do
+ * printf() and the threads of the C library's port.
+ */
+static void
+warm_up(void)
+{
+	HANDLE event = CreateEventW(NULL, FALSE, FALSE, NULL), wait;
+	struct polling *p = polling_create(0);
+	polling_fd pair[2];
+
+	make_tcp_pair(pair);
+	if (event == NULL || p == NULL)
+		abort();
+	join_delayed(run_after(1, set_event, event));
+	if (!RegisterWaitForSingleObject(
+		&wait, event, fired, event, INFINITE, WT_EXECUTEONLYONCE))
+		abort();
+	(void)WaitForSingleObject(event, 1000);
+	(void)UnregisterWaitEx(wait, INVALID_HANDLE_VALUE);
+	(void)polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 0);
+	(void)polling_add_waitable(p, event, POLLING_IN, POLLING_LEVEL, 0);
+	(void)polling_notify(p);
+	(void)wait_ms(p, &(struct polling_event){0, 0, 0}, 1, 0);
+	polling_destroy(p);
+	close_pair(pair);
+	(void)CloseHandle(event);
+}
+
 void
 harness_note_open(void)
 {
+	static bool warm;
+
+	if (!warm)
+		warm_up();
+	warm = true;
 	(void)find_handles(open_before);
 }
 
@@ -370,6 +385,38 @@ step_wall_clock(int64_t seconds)
 	t.dwLowDateTime = (DWORD)(ticks & 0xffffffff);
 	if (FileTimeToSystemTime(&t, &now))
 		(void)SetSystemTime(&now);
+}
+
+/* Threads */
+
+static unsigned __stdcall thread_main(void *argument)
+{
+	struct thread *t = argument;
+
+	(void)t->run(t->argument);
+	return 0;
+}
+
+void
+start_thread(struct thread *t, void *(*run)(void *), void *argument)
+{
+	t->run = run;
+	t->argument = argument;
+	t->handle = (HANDLE)_beginthreadex(NULL, 0, thread_main, t, 0, NULL);
+	SYSTEM(t->handle != NULL);
+}
+
+void
+join_thread(struct thread *t)
+{
+	SYSTEM(WaitForSingleObject(t->handle, INFINITE) == WAIT_OBJECT_0);
+	SYSTEM(CloseHandle(t->handle));
+}
+
+void
+yield_thread(void)
+{
+	(void)SwitchToThread();
 }
 
 /* Sockets */
@@ -613,8 +660,15 @@ duplicate_fd(polling_fd fd)
 }
 
 const bool can_replace = false;
+/* AFD keeps the order of what comes. */
+const bool end_may_wait = true;
 
-/* The number of the last handle that was closed is the next one's. */
+/*
+ * The number of a handle that was closed is given to one of the next. Wine
+ * gives the lowest one that is free, and WSADuplicateSocket() opens this
+ * process before it makes a duplicate: it gets the number of the spare handle,
+ * which is the first that this program has opened.
+ */
 bool
 duplicate_at(polling_fd fd, polling_fd number)
 {
@@ -622,14 +676,15 @@ duplicate_at(polling_fd fd, polling_fd number)
 	int count = 0;
 	bool found = false;
 
+	(void)CloseHandle(spare);
 	while (count < 64 && !found) {
 		copies[count] = duplicate_fd(fd);
 		found = copies[count] == number;
-		if (!found)
-			count++;
+		count += !found;
 	}
 	while (count > 0)
 		close_fd(copies[--count]);
+	spare = CreateEventW(NULL, FALSE, FALSE, NULL);
 	return found;
 }
 

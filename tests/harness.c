@@ -5,7 +5,6 @@
  */
 #include "harness.h"
 
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -260,7 +259,7 @@ harness_expect_elapsed(
 }
 
 struct delayed {
-	pthread_t thread;
+	struct thread thread;
 	int ms;
 	void (*action)(void *);
 	void *argument;
@@ -285,14 +284,14 @@ run_after(int ms, void (*action)(void *), void *argument)
 	d->ms = ms;
 	d->action = action;
 	d->argument = argument;
-	ck_assert_int_eq(pthread_create(&d->thread, NULL, delayed_main, d), 0);
+	start_thread(&d->thread, delayed_main, d);
 	return d;
 }
 
 void
 join_delayed(struct delayed *d)
 {
-	ck_assert_int_eq(pthread_join(d->thread, NULL), 0);
+	join_thread(&d->thread);
 	free(d);
 }
 

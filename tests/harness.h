@@ -26,6 +26,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#if !HAVE_HANDLES
+#include <pthread.h>
+#endif
 
 #include <polling.h>
 
@@ -144,14 +147,12 @@ extern size_t harness_case_count;
 
 /*
  * What the system part of the harness does for main.c. harness_start() comes
- * before everything else, harness_warm_up() before the first case of a
- * process: it has the system open what it keeps open. harness_runs_apart() is
+ * before everything else. harness_runs_apart() is
  * true where cases need processes of their own, and harness_run_apart() runs
  * the case in one, as "PROGRAM -1 [-v] SUITE/CASE". It returns its exit
  * status, or -1 with the words why there is none.
  */
 void harness_start(void);
-void harness_warm_up(void);
 bool harness_runs_apart(void);
 int harness_run_apart(
     const struct selected_case *which, bool verbose, char *words, size_t size);
@@ -304,6 +305,25 @@ void settle(void);
 void harness_expect_elapsed(
     const char *file, int line, int64_t start, int min_ms, int max_ms);
 
+/*
+ * A thread. On Windows one of the system's own: those of MinGW's library keep
+ * handles of theirs, which would look like leaks.
+ */
+struct thread {
+#if HAVE_HANDLES
+	void *handle;
+#else
+	pthread_t id;
+#endif
+	void *(*run)(void *);
+	void *argument;
+};
+
+/* The structure stays where it is until the thread is joined. */
+void start_thread(struct thread *t, void *(*run)(void *), void *argument);
+void join_thread(struct thread *t);
+void yield_thread(void);
+
 /* Runs action(argument) on another thread after a delay. */
 struct delayed;
 struct delayed *run_after(int ms, void (*action)(void *), void *argument);
@@ -356,8 +376,10 @@ enum {
 	TWO_WAY_KINDS,
 #if HAVE_PIPE
 	PAIR_PIPE = TWO_WAY_KINDS,
-#endif
 	PAIR_KINDS
+#else
+	PAIR_KINDS = TWO_WAY_KINDS
+#endif
 };
 struct pair_kind {
 	const char *(*name)(void);
@@ -401,6 +423,9 @@ void send_urgent(polling_fd fd);
 /* Takes the urgent byte. */
 void receive_urgent(polling_fd fd);
 int socket_error(polling_fd fd); /* SO_ERROR, which it clears */
+/* Can POLLING_RDHUP come later than the end, when the data before it is read?
+ */
+extern const bool end_may_wait;
 /* After a call on a descriptor that failed: would it have blocked? */
 bool would_block(void);
 /*

@@ -69,7 +69,6 @@ run(SRunner *runner, bool verbose)
 	unsigned skips;
 
 	harness_count_skips();
-	harness_warm_up();
 	srunner_run_all(runner, verbose ? CK_VERBOSE : CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	skips = harness_skips();
@@ -121,7 +120,6 @@ run_for_tally(SRunner *runner, bool verbose, const char *name)
 	int errors = 0, failed;
 	TestResult **results;
 
-	harness_warm_up();
 	srunner_run_all(runner, CK_SILENT);
 	print_results(runner, verbose);
 	failed = srunner_ntests_failed(runner);

@@ -178,7 +178,7 @@ produce_tokens(void *argument)
 
 			while (atomic_load(&t->waiting) != 0 &&
 			       check_that(&t->trouble, now_ns() < give_up))
-				(void)sched_yield();
+				yield_thread();
 		}
 	}
 	return NULL;
@@ -572,7 +572,7 @@ write_bytes(void *argument)
 		while (write_fd(s->pair[1], "x", 1) != 1) {
 			if (atomic_load(&s->stop))
 				return NULL;
-			(void)sched_yield();
+			yield_thread();
 		}
 		if (i % 5 == 0)
 			check_that(&s->trouble, polling_notify(s->p) == 0);
@@ -587,7 +587,7 @@ notify_always(void *argument)
 
 	while (!atomic_load(&s->stop)) {
 		check_that(&s->trouble, polling_notify(s->p) == 0);
-		(void)sched_yield();
+		yield_thread();
 	}
 	return NULL;
 }

@@ -45,7 +45,8 @@ expect_no_growth(polling_fd fd)
 	heap = heap_in_use();
 	resident = resident_size();
 	create_and_destroy(MANY_POLLERS, fd);
-	ck_assert_int_eq(count_fds(), descriptors);
+	/* Fewer, where a thread of the system has ended. */
+	ck_assert_int_le(count_fds(), descriptors);
 	now = heap_in_use();
 	ck_assert_msg(now <= heap + MANY_POLLERS / 2,
 	    "the heap grew from %zu to %zu bytes", heap, now);

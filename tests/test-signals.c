@@ -347,7 +347,7 @@ be_the_target(void *argument)
 	atomic_store(&t->done, true);
 	/* A thread that has ended must not be signalled. */
 	while (!atomic_load(&t->released))
-		(void)sched_yield();
+		yield_thread();
 	return NULL;
 }
 
@@ -361,8 +361,8 @@ START_TEST(handlers_notify_while_a_thread_is_inside_the_library)
 	handle(SIGUSR1, t.p, 0);
 	crew_start(&crew, be_the_target, &t);
 	while (!atomic_load(&t.done)) {
-		ck_assert_int_eq(pthread_kill(crew.threads[0], SIGUSR1), 0);
-		(void)sched_yield();
+		ck_assert_int_eq(pthread_kill(crew.threads[0].id, SIGUSR1), 0);
+		yield_thread();
 	}
 	atomic_store(&t.released, true);
 	crew_join(&crew);
@@ -392,7 +392,7 @@ START_TEST(timer_signals_notify_inside_the_library)
 			break;
 	}
 	while (atomic_load(&handler_runs) == 0)
-		(void)sched_yield();
+		yield_thread();
 	ck_assert_int_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
 	expect_no_trouble(&trouble);
 	expect_handler_ran();

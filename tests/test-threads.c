@@ -333,7 +333,7 @@ START_TEST(blocked_waits_sleep_between_changes)
 			expect_ok(polling_modify(
 			    p, keep[0], POLLING_IN, POLLING_LEVEL, 1));
 			for (int k = 0; k < i; k++)
-				(void)sched_yield();
+				yield_thread();
 		}
 		if (i % 4 == 0)
 			change_everything(p, keep[0], come[0], 1);
@@ -466,7 +466,7 @@ handle_shared_events(void *argument)
 		for (int i = 0; i < n; i++)
 			handle_shared(s, &events[i]);
 		if (n == 0 && timeouts[me] == 0)
-			(void)sched_yield();
+			yield_thread();
 	}
 	check_that(&s->trouble, polling_notify(s->p) == 0);
 	return NULL;
@@ -484,7 +484,7 @@ write_shared(struct shared *s, int bytes)
 		while (write_fd(fd, "x", 1) != 1) {
 			if (!check_that(&s->trouble, now_ns() < give_up))
 				return;
-			(void)sched_yield();
+			yield_thread();
 		}
 	}
 }

@@ -1,0 +1,43 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# wine.sh - runs a program for Windows: by Wine if it was compiled elsewhere.
+#
+#   wine.sh PROGRAM [ARGUMENT...]
+#
+# PROGRAM is one of the build folder, which is the current one, by the name that
+# make gives it. The library's DLL is found. The program gets its time, but not
+# more: a test that hangs in Wine hangs for good.
+#
+# From the environment: WINE, WINE_RUNS (yes, no, native; see m4/wine.m4), and
+# CK_TIMEOUT_MULTIPLIER, which stretches the time. Exit status: the program's,
+# or 77 if it cannot be run here.
+
+set -eu
+minutes=30 # the suites have limits for each case, which are shorter
+
+program=$1
+shift
+[ -f "$program" ] || program=$program.exe
+# In the place of the program there may be one of libtool's that starts it.
+inner=$(dirname "$program")/.libs/$(basename "$program")
+[ ! -f "$inner" ] || program=$inner
+case ${WINE_RUNS:-native} in
+native)
+    PATH=$PWD/lib/.libs:$PATH
+    export PATH
+    exec "$program" "$@"
+    ;;
+no)
+    echo "SKIP: $program was built, but not run: configure found no Wine" \
+        "that runs programs"
+    exit 77
+    ;;
+esac
+# Drive Z is the root.
+WINEPATH="Z:$(printf '%s\n' "$PWD/lib/.libs" | tr / '\\')"
+export WINEPATH
+stretch=$(printf '%.0f' "${CK_TIMEOUT_MULTIPLIER:-1}")
+[ "$stretch" -ge 1 ] || stretch=1
+exec timeout -k 10 $((minutes * 60 * stretch)) \
+    "$WINE" "$program" "$@" </dev/null

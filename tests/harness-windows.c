@@ -316,14 +316,14 @@ find_leaks(char *text, size_t size)
 	return leaked;
 }
 
-/* Threads of the pool end when they have nothing to do, but not at once. */
+/* Threads of the pool end when they have had nothing to do for some seconds. */
 void
 harness_check_open(void)
 {
 	char text[256];
 	int leaked = find_leaks(text, sizeof(text));
 
-	for (int i = 0; leaked != 0 && i < 20; i++) {
+	for (int i = 0; leaked != 0 && i < 100; i++) {
 		sleep_ms(100);
 		leaked = find_leaks(text, sizeof(text));
 	}

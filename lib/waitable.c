@@ -153,14 +153,6 @@ waitable_open(struct waitable *w, HANDLE handle, HANDLE port, ULONG_PTR key,
 	return 0;
 }
 
-void
-waitable_close(struct waitable *w)
-{
-	if (w->packet != NULL)
-		(void)CloseHandle(w->packet);
-	(void)CloseHandle(w->object);
-}
-
 /* Runs on a thread of the pool. */
 static VOID CALLBACK
 send_packet(PVOID argument, BOOLEAN timed_out)
@@ -182,6 +174,16 @@ end_wait(struct waitable *w)
 	if (w->wait != NULL)
 		(void)UnregisterWaitEx(w->wait, INVALID_HANDLE_VALUE);
 	w->wait = NULL;
+}
+
+void
+waitable_close(struct waitable *w)
+{
+	/* One that is over, too, is kept by the pool until then. */
+	end_wait(w);
+	if (w->packet != NULL)
+		(void)CloseHandle(w->packet);
+	(void)CloseHandle(w->object);
 }
 
 int

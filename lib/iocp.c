@@ -463,8 +463,9 @@ arm_waitable(struct backend *b, struct source *s)
 	lock_acquire(&b->lock);
 	if (w->ready->away) {
 		/* It comes when it comes. */
-	} else if (w->signalled) {
-		/* Taken while nobody was to be told. */
+	} else if (w->signalled || waitable_take(&w->handle)) {
+		/* Taken while nobody was to be told, or just now. */
+		w->signalled = w->handle.consumes;
 		error = post_parcel(b, w->ready);
 	} else {
 		/* The packet may come before this returns. */

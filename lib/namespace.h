@@ -90,6 +90,7 @@
 #define waitable_holds  polling_priv_waitable_holds
 #define waitable_is     polling_priv_waitable_is
 #define waitable_open   polling_priv_waitable_open
+#define waitable_take   polling_priv_waitable_take
 
 #define wakeup_close  polling_priv_wakeup_close
 #define wakeup_drain  polling_priv_wakeup_drain

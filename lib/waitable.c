@@ -48,6 +48,9 @@ static struct {
 	compare_objects *compare_objects; /* Windows 10; else NULL */
 } system_calls;
 
+/* GetCurrentThreadEffectiveToken(). */
+#define LAST_PSEUDO_HANDLE (-6)
+
 /* A function of a library that every process has loaded. */
 static FARPROC
 find(const wchar_t *library, const char *name)
@@ -130,8 +133,10 @@ waitable_open(struct waitable *w, HANDLE handle, HANDLE port, ULONG_PTR key,
 	w->key = key;
 	w->overlapped = overlapped;
 	/* Pseudo-handles, such as GetCurrentProcess(), are duplicated too, but
-	 * stand for something else in another thread or process. */
-	if (!GetHandleInformation(handle, &flags))
+	 * stand for something else in another thread or process. That is also
+	 * INVALID_HANDLE_VALUE. Wine has information about them. */
+	if (((intptr_t)handle < 0 && (intptr_t)handle >= LAST_PSEUDO_HANDLE) ||
+	    !GetHandleInformation(handle, &flags))
 		return -EBADF;
 	if (is_type(handle, L"Mutant"))
 		return -EINVAL;
@@ -216,6 +221,15 @@ waitable_cancel(struct waitable *w)
 		return system_calls.cancel_packet(w->packet, TRUE) == 0;
 	end_wait(w);
 	return w->sent == 0;
+}
+
+bool
+waitable_take(struct waitable *w)
+{
+	/* The kernel itself sends the packet at once, a thread of the pool when
+	 * it gets round to it. */
+	return w->packet == NULL &&
+	       WaitForSingleObject(w->object, 0) == WAIT_OBJECT_0;
 }
 
 bool

@@ -32,6 +32,10 @@ int waitable_open(struct waitable *w, HANDLE handle, HANDLE port, ULONG_PTR key,
 /* Of one that is not armed. */
 void waitable_close(struct waitable *w);
 
+/* A wait without blocking, for systems on which an object that is signalled
+ * sends its packet only after a while, so that the next wait would miss it.
+ * True if it succeeded, and took what there was to take. Not while armed. */
+bool waitable_take(struct waitable *w);
 /* Has one packet sent as soon as the object is signalled, which may be now.
  * Not while it is armed. Returns 0 or a negative errno. */
 int waitable_arm(struct waitable *w);

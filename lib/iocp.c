@@ -34,7 +34,7 @@
  * has a second poll away for as long as it is watched, which asks for nothing
  * but its closing: when that is over, the registration is dead, whatever the
  * number stands for now. If a duplicate of the socket is open it does not end,
- * but a look at the closed number fails.
+ * but a look at the closed number fails, or shows other ports.
  *
  * AFD goes through all polls of a device handle, so that no more than 32
  * sockets share one.
@@ -100,6 +100,13 @@ struct parcel {
 	bool posted; /* the packet is not of a poll, see arm_socket() */
 };
 
+/* The ports of a socket, as far as it had them when it was added: it keeps them
+ * for as long as it is open. In the byte order of the network; 0: none. */
+struct ports {
+	uint16_t own;
+	uint16_t peer;
+};
+
 /* What is kept of a source. The poller's lock guards it, and the backend's too
  * what backend_wait() looks at. */
 struct watch {
@@ -109,6 +116,7 @@ struct watch {
 	struct parcel *close;   /* of a socket: the one of its end */
 	struct device *device;  /* of a socket */
 	SOCKET base;            /* of a socket; constant */
+	struct ports ports;     /* of a socket; constant */
 	bool unconnected;       /* a stream socket that may not be connected */
 	bool end_seen;          /* the peer's end, which nobody asks for */
 	struct waitable handle; /* unless it is a socket */
@@ -410,6 +418,49 @@ is_unconnected(SOCKET s)
 	       WSAGetLastError() == WSAEINVAL;
 }
 
+static uint16_t
+port_of(const struct sockaddr_storage *name)
+{
+	if (name->ss_family == AF_INET)
+		return ((const struct sockaddr_in *)name)->sin_port;
+	if (name->ss_family == AF_INET6)
+		return ((const struct sockaddr_in6 *)name)->sin6_port;
+	return 0;
+}
+
+static struct ports
+ports_of(SOCKET s)
+{
+	struct ports ports = {0, 0};
+	struct sockaddr_storage name;
+	int type = 0, length = sizeof name;
+
+	if (getsockname(s, (struct sockaddr *)&name, &length) == 0)
+		ports.own = port_of(&name);
+	length = sizeof type;
+	/* A datagram socket may be connected again to another. */
+	if (getsockopt(s, SOL_SOCKET, SO_TYPE, (char *)&type, &length) != 0 ||
+	    type != SOCK_STREAM)
+		return ports;
+	length = sizeof name;
+	if (getpeername(s, (struct sockaddr *)&name, &length) == 0)
+		ports.peer = port_of(&name);
+	return ports;
+}
+
+/* Whether s, which has the number of the socket that was added, is another one.
+ * Windows before 10 does not tell; but ports do not change. */
+static bool
+is_another(const struct watch *w, SOCKET s)
+{
+	struct ports now = ports_of(s);
+
+	/* After a reset there is no peer, and may be no name of it. */
+	return (w->ports.own != 0 && now.own != w->ports.own) ||
+	       (w->ports.peer != 0 && now.peer != 0 &&
+		   now.peer != w->ports.peer);
+}
+
 /* Whether the poll that is away asks for all that is wanted. One that is over
  * leads to a look at everything. */
 static bool
@@ -498,6 +549,7 @@ add_socket(struct backend *b, struct source *s)
 	if (error != 0)
 		return error;
 	w->unconnected = is_unconnected((SOCKET)s->handle);
+	w->ports = ports_of((SOCKET)s->handle);
 	lock_acquire(&b->lock);
 	error = enter_device(b, &w->device);
 	if (error == 0) {
@@ -558,7 +610,8 @@ is_closed(const struct source *s)
 		return !waitable_is(&w->handle, (HANDLE)s->handle);
 	return afd_is_over(&w->close->poll) ||
 	       getsockopt((SOCKET)s->handle, SOL_SOCKET, SO_TYPE, (char *)&type,
-		   &length) != 0;
+		   &length) != 0 ||
+	       is_another(w, (SOCKET)s->handle);
 }
 
 bool

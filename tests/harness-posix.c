@@ -465,6 +465,12 @@ why_no_unreachable(void)
 	return NULL;
 }
 
+const char *
+why_no_own_shutdown(void)
+{
+	return NULL;
+}
+
 polling_fd
 closed_number(void)
 {

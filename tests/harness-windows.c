@@ -832,6 +832,30 @@ why_no_unreachable(void)
 	return why;
 }
 
+const char *
+why_no_own_shutdown(void)
+{
+	static const char *why;
+	static bool known;
+	struct timeval zero = {0, 0};
+	polling_fd pair[2];
+	fd_set set;
+
+	if (known)
+		return why;
+	known = true;
+	make_tcp_pair(pair);
+	shut_both(pair[0]);
+	FD_ZERO(&set);
+	FD_SET(pair[0], &set);
+	/* It should be readable: a recv() fails at once. */
+	if (select(0, &set, NULL, NULL, &zero) != 1)
+		why = "this system's select() does not tell of one's own "
+		      "shutdown";
+	close_pair(pair);
+	return why;
+}
+
 polling_fd
 closed_number(void)
 {

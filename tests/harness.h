@@ -429,11 +429,13 @@ extern const bool end_may_wait;
 /* After a call on a descriptor that failed: would it have blocked? */
 bool would_block(void);
 /*
- * NULL if this system tells of a reset connection, or of a UDP port that
- * nobody has; else what it does instead. A probe finds out.
+ * NULL if this system tells of a reset connection, of a UDP port that nobody
+ * has, or that the program itself has shut both directions; else what it does
+ * instead. A probe finds out.
  */
 const char *why_no_reset(void);
 const char *why_no_unreachable(void);
+const char *why_no_own_shutdown(void);
 
 /* A number that is no open descriptor now. */
 polling_fd closed_number(void);

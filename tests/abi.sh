@@ -3,13 +3,18 @@
 #
 # abi.sh - the header, the map, the shared and the static library agree on
 # what is public: no name is missing anywhere, and none is there by accident.
+# The header is as the compiler sees it, for its target. A DLL also needs no
+# other DLL than the system's.
 #
-# From the environment: srcdir, NM, VERSION_SCRIPT (yes or no). Exit status:
-# 0, 1, or 77 if only the header and the map could be compared.
+# From the environment: srcdir, CC, CPPFLAGS, NM, OBJDUMP, VERSION_SCRIPT (yes or
+# no), BACKEND. Exit status: 0, 1, or 77 if only the header and the map could be
+# compared.
 
 set -eu
 srcdir=${srcdir:-.}
-NM=${NM:-nm} # may hold flags, so it is not quoted below
+NM=${NM:-nm} # these may hold flags, so they are not quoted below
+OBJDUMP=${OBJDUMP:-objdump}
+CC=${CC:-cc}
 scratch=$(mktemp -d ./abi.XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -29,17 +34,30 @@ compare() {
     fi
 }
 
-sed -n 's/^[	 ]*\(polling_[a-z_]*\);.*/\1/p' "$srcdir/lib/libpolling.map" |
+case ${BACKEND-} in
+iocp) map=lib/windows.map ;;
+*) map=lib/libpolling.map ;;
+esac
+sed -n 's/^[	 ]*\(polling_[a-z_]*\);.*/\1/p' "$srcdir/$map" |
     sort >"$scratch/map"
 test -s "$scratch/map" || {
     echo "the map names nothing"
     exit 1
 }
 
-# A declaration may break its line before the parameters, not in the name.
-sed -n 's/^POLLING_API .*[ *]\(polling_[a-z_]*\)(.*/\1/p' \
-    "$srcdir/include/polling.h" | sort >"$scratch/header"
+# Calls of the functions are all that is left of it with these names.
+echo '#include <polling.h>' >"$scratch/header.c"
+# shellcheck disable=SC2086
+$CC ${CPPFLAGS-} -I"$srcdir/include" -E "$scratch/header.c" \
+    >"$scratch/header.i" || exit 1
+tr -s '\n\t' '  ' <"$scratch/header.i" | sed 's/polling_[a-z_]* *(/\
+&\
+/g' | sed -n 's/^\(polling_[a-z_]*\) *($/\1/p' | sort >"$scratch/header"
 compare header "$scratch/header"
+if [ -f lib/libpolling.sym ]; then
+    sort lib/libpolling.sym >"$scratch/list"
+    compare lib/libpolling.sym "$scratch/list"
+fi
 
 if ! $NM --version >/dev/null 2>&1; then
     echo "SKIP: no $NM to read the libraries with"
@@ -64,6 +82,30 @@ if [ -f "$shared" ]; then
         echo "the names above have no version"
         status=1
     fi
+elif [ -n "$(find lib/.libs -name 'libpolling*.dll' 2>/dev/null)" ]; then
+    libraries=$((libraries + 1))
+    shared=$(find lib/.libs -name 'libpolling*.dll')
+    # shellcheck disable=SC2086 # OBJDUMP may hold flags
+    $OBJDUMP -p "$shared" >"$scratch/dll"
+    # [   0] +base[   1]  0000 polling_add
+    awk '
+        /Ordinal\/Name Pointer\] Table/ { inside = 1; next }
+        inside && !/\[/ { exit }
+        inside { print $NF }' "$scratch/dll" | sort >"$scratch/shared"
+    compare "$shared" "$scratch/shared"
+    awk '/DLL Name:/ { print $3 }' "$scratch/dll" | sort -u >"$scratch/needed"
+    echo "$shared needs: $(tr '\n' ' ' <"$scratch/needed")"
+    test -s "$scratch/needed" || {
+        echo "it cannot need nothing"
+        status=1
+    }
+    # What every Windows since 7 has: msvcrt, or the newer C library, which is
+    # said to be many.
+    if grep -viE '^(kernel32|ws2_32|ntdll|msvcrt|ucrtbase|advapi32)\.dll$' \
+        "$scratch/needed" | grep -viE '^api-ms-win-crt-.*\.dll$'; then
+        echo "the DLLs above are not part of the system"
+        status=1
+    fi
 else
     echo "shared library: not built, not checked"
 fi
@@ -73,9 +115,10 @@ static=lib/.libs/libpolling.a
 if [ -f "$static" ]; then
     libraries=$((libraries + 1))
     # Internal functions are global there, so their names are out of the way.
-    # Sanitizers and profilers add names of their own, with two underscores.
+    # Sanitizers and profilers add names of their own, with two underscores;
+    # GCC adds some for Windows, with a dot or with a name of the linker's.
     $NM -g --defined-only "$static" >"$scratch/global" 2>/dev/null
-    awk 'NF == 3 && $3 !~ /^polling_priv_/ && $3 !~ /^__/ { print $3 }' \
+    awk 'NF == 3 && $3 !~ /^polling_priv_/ && $3 !~ /^(__|\.)/ { print $3 }' \
         "$scratch/global" | sort -u >"$scratch/static"
     compare "$static" "$scratch/static"
 else

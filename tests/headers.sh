@@ -51,8 +51,21 @@ try() {
 for standard in c99 c11 c17; do
     try "$CC" "$standard" c
 done
+# system COMPILER LANGUAGE: Windows or not.
+system() {
+    # shellcheck disable=SC2086
+    if echo | $1 -x "$2" -dM -E - 2>/dev/null | grep -q ' _WIN32 '; then
+        echo Windows
+    else
+        echo another
+    fi
+}
+
+# The one for C++ may be there for this machine only.
 # shellcheck disable=SC2086
-if $CXX -c -o "$scratch/x.o" "$scratch/x.cc" 2>/dev/null; then
+if [ "$(system "$CXX" c++)" != "$(system "$CC" c)" ]; then
+    echo "C++: not checked, no compiler for it for this target"
+elif $CXX -c -o "$scratch/x.o" "$scratch/x.cc" 2>/dev/null; then
     # Before C++11 long long, which stdint.h needs, was an extension.
     try "$CXX -Wno-long-long" c++98 cc
     for standard in c++11 c++14 c++17 c++20; do

@@ -4,13 +4,15 @@
 # installed.sh - an installed library is found through pkg-config, compiles a
 # program, shared and static, and the program runs.
 #
-# From the environment: CC, CFLAGS, LDFLAGS, MAKE, PKG_CONFIG, BACKEND. Exit
-# status: 0, 1, or 77 without pkg-config.
+# From the environment: CC, CFLAGS, LDFLAGS, MAKE, PKG_CONFIG, BACKEND, EXEEXT,
+# WINE and WINE_RUNS, see m4/wine.m4. Exit status: 0, 1, or 77 without
+# pkg-config.
 
 set -eu
 CC=${CC:-cc}
 MAKE=${MAKE:-make}
 PKG_CONFIG=${PKG_CONFIG:-pkg-config}
+EXEEXT=${EXEEXT-}
 if ! $PKG_CONFIG --version >/dev/null 2>&1; then
     echo "SKIP: no pkg-config"
     exit 77
@@ -63,6 +65,22 @@ export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR PKG_CONFIG_ALLOW_SYSTEM_CFLAGS \
     PKG_CONFIG_ALLOW_SYSTEM_LIBS
 version=$($PKG_CONFIG --modversion libpolling)
 
+# run FOLDER: the program, which finds shared libraries in the folder.
+run() {
+    case ${WINE_RUNS:-native} in
+    native)
+        # Windows looks for them where it looks for programs.
+        LD_LIBRARY_PATH=$1 PATH=$1:$PATH "./program$EXEEXT"
+        ;;
+    yes)
+        # Drive Z is the root. Lines end in two characters.
+        WINEPATH="Z:$(printf '%s\n' "$1" | tr / '\\')" \
+            timeout -k 10 120 "$WINE" "./program$EXEEXT" </dev/null |
+            tr -d '\r'
+        ;;
+    esac
+}
+
 # try KIND LIBRARY ARGUMENT...: links the program with the arguments and runs
 # it, where that kind of library was installed as the file LIBRARY.
 try() {
@@ -76,8 +94,12 @@ try() {
     # CC and the flags may be lists; a sanitizer is in CFLAGS.
     # shellcheck disable=SC2046,SC2086
     $CC ${CFLAGS-} ${LDFLAGS-} $($PKG_CONFIG --cflags libpolling) \
-        -o program program.c "$@"
-    said=$(LD_LIBRARY_PATH=$(dirname "$library") ./program)
+        -o "program$EXEEXT" program.c "$@"
+    if [ "${WINE_RUNS:-native}" = no ]; then
+        echo "$kind: links; not run, there is no Wine that runs programs"
+        return
+    fi
+    said=$(run "$(dirname "$library")")
     echo "$kind: $said"
     if [ "$said" != "${BACKEND-${said% *}} $version" ]; then
         echo "it should be: ${BACKEND-} $version"
@@ -89,7 +111,7 @@ try() {
 # one, so that the static one is named by its file.
 static=$(find "$root" -name libpolling.a)
 # shellcheck disable=SC2046
-try shared "$(find "$root" -name libpolling.so)" \
+try shared "$(find "$root" -name libpolling.so -o -name 'libpolling*.dll')" \
     $($PKG_CONFIG --libs libpolling)
 # shellcheck disable=SC2046
 try static "$static" "$static" \

@@ -21,15 +21,12 @@
  */
 #define _POSIX_C_SOURCE 200809L
 
+#include "sockets.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <polling.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,10 +34,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <unistd.h> /* getopt */
 
 #define HEAD_MAX      1024  /* bytes of a response's header */
 #define PATH_LONGEST  8000  /* bytes of a URL */
@@ -67,7 +61,7 @@ struct target {
 };
 
 struct connection {
-	int fd; /* -1: not opened, or over */
+	polling_fd fd; /* NO_SOCKET: not opened, or over */
 	bool connected;
 	bool busy; /* as counted in load.busy */
 	bool last; /* the server closes after this response */
@@ -168,7 +162,7 @@ static void
 update(struct connection *c)
 {
 	bool asks = c->budget > 0 && c->under_way < load.depth;
-	bool busy = c->fd != -1 &&
+	bool busy = c->fd != NO_SOCKET &&
 		    (!c->connected || c->budget > 0 || c->under_way > 0);
 	uint32_t interest = POLLING_IN | (asks ? POLLING_OUT : 0);
 
@@ -177,7 +171,7 @@ update(struct connection *c)
 	c->busy = busy;
 	if (!c->connected)
 		interest = POLLING_OUT;
-	if (c->fd == -1 || c->interest == interest)
+	if (c->fd == NO_SOCKET || c->interest == interest)
 		return;
 	if (polling_modify(
 		load.poller, c->fd, interest, POLLING_LEVEL, (uintptr_t)c) != 0)
@@ -188,12 +182,12 @@ update(struct connection *c)
 static void
 disconnect(struct connection *c)
 {
-	if (c->fd == -1)
+	if (c->fd == NO_SOCKET)
 		return;
 	if (polling_delete(load.poller, c->fd) != 0 && errno != ENOENT)
 		die("polling_delete");
-	(void)close(c->fd); /* what was to be read is read, or is lost */
-	c->fd = -1;
+	close_socket(c->fd); /* what was to be read is read, or is lost */
+	c->fd = NO_SOCKET;
 	if (!c->connected)
 		load.connecting--;
 }
@@ -217,20 +211,19 @@ fail(struct connection *c, const char *format, ...)
 	return false;
 }
 
-static int
+static polling_fd
 open_socket(void)
 {
-	int fd = socket(load.address.ss_family, SOCK_STREAM, 0);
-	int flags = fd == -1 ? -1 : fcntl(fd, F_GETFL);
+	polling_fd fd = socket(load.address.ss_family, SOCK_STREAM, 0);
 	int yes = 1;
 
-	if (flags != -1 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
-	    fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 &&
+	if (fd == NO_SOCKET)
+		return NO_SOCKET;
+	if (prepare_socket(fd) == 0 &&
 	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) == 0)
 		return fd;
-	if (fd != -1)
-		(void)close(fd); /* it was never used */
-	return -1;
+	close_socket(fd);
+	return NO_SOCKET;
 }
 
 /* Begins to connect. Even if that is done at once, the poller tells it. */
@@ -238,21 +231,23 @@ static void
 begin(struct connection *c)
 {
 	c->fd = open_socket();
-	if (c->fd == -1) {
+	if (c->fd == NO_SOCKET) {
 		fail(c, "socket: %s", strerror(errno));
 		return;
 	}
 	c->connected = c->last = c->in_body = false;
 	c->answered = 0;
 	load.connecting++;
+	if (connect(c->fd, (struct sockaddr *)&load.address,
+		load.address_length) != 0 &&
+	    errno != EINPROGRESS) {
+		fail(c, "connect: %s", strerror(errno));
+		return;
+	}
 	if (polling_add(load.poller, c->fd, POLLING_OUT, POLLING_LEVEL,
 		(uintptr_t)c) != 0)
 		die("polling_add");
 	c->interest = POLLING_OUT;
-	if (connect(c->fd, (struct sockaddr *)&load.address,
-		load.address_length) != 0 &&
-	    errno != EINPROGRESS)
-		fail(c, "connect: %s", strerror(errno));
 	update(c);
 }
 
@@ -269,11 +264,8 @@ begin_more(void)
 static bool
 finish_connect(struct connection *c)
 {
-	int error = 0;
-	socklen_t length = sizeof error;
+	int error = take_error(c->fd);
 
-	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
-		error = errno;
 	if (error != 0)
 		return fail(c, "connect: %s", strerror(error));
 	c->connected = true;
@@ -360,10 +352,10 @@ ask(struct connection *c)
 	while ((length = write_requests(c)) > 0) {
 		uint64_t time = now();
 
-		n = write(c->fd, load.scratch, length);
+		n = send(c->fd, load.scratch, length, 0);
 		if (n < 0) {
 			if (errno != EAGAIN && errno != EWOULDBLOCK)
-				fail(c, "write: %s", strerror(errno));
+				fail(c, "send: %s", strerror(errno));
 			return;
 		}
 		note_sent(c, (size_t)n, time);
@@ -374,7 +366,7 @@ ask(struct connection *c)
 static void
 allow(struct connection *c, unsigned long budget)
 {
-	if (c->fd == -1)
+	if (c->fd == NO_SOCKET)
 		return;
 	c->budget = budget;
 	if (c->connected)
@@ -538,11 +530,11 @@ take(struct connection *c, const char *data, size_t n)
 static void
 receive(struct connection *c)
 {
-	ssize_t n = read(c->fd, load.scratch, sizeof load.scratch);
+	ssize_t n = recv(c->fd, load.scratch, sizeof load.scratch, 0);
 
 	if (n < 0) {
 		if (errno != EAGAIN && errno != EWOULDBLOCK)
-			fail(c, "read: %s", strerror(errno));
+			fail(c, "recv: %s", strerror(errno));
 	} else if (n == 0) {
 		fail(c, "a connection was closed with %u requests unanswered",
 		    c->under_way);
@@ -564,7 +556,7 @@ handle(struct connection *c, uint32_t events)
 		finish_connect(c);
 	else if (events & POLLING_IN)
 		receive(c);
-	if (c->fd != -1 && c->connected)
+	if (c->fd != NO_SOCKET && c->connected)
 		ask(c);
 	update(c);
 	begin_more();
@@ -698,17 +690,17 @@ try_addresses(const struct addrinfo *list)
 	int error = ENOENT;
 
 	for (; list != NULL && error != 0; list = list->ai_next) {
-		int fd = socket(
+		polling_fd fd = socket(
 		    list->ai_family, list->ai_socktype, list->ai_protocol);
 
 		error = 0;
-		if (fd == -1 ||
-		    connect(fd, list->ai_addr, list->ai_addrlen) != 0)
+		if (fd == NO_SOCKET || connect(fd, list->ai_addr,
+					   (socklen_t)list->ai_addrlen) != 0)
 			error = errno;
-		if (fd != -1)
-			(void)close(fd); /* nothing was sent */
+		if (fd != NO_SOCKET)
+			close_socket(fd);
 		memcpy(&load.address, list->ai_addr, list->ai_addrlen);
-		load.address_length = list->ai_addrlen;
+		load.address_length = (socklen_t)list->ai_addrlen;
 	}
 	return error;
 }
@@ -718,13 +710,15 @@ find_server(void)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 	struct addrinfo *list;
-	char *authority = strndup(load.authority, load.authority_length);
+	char *authority = malloc(load.authority_length + 1);
 	char *host;
 	const char *port;
 	int error;
 
 	if (authority == NULL)
-		die("strndup");
+		die("malloc");
+	memcpy(authority, load.authority, load.authority_length);
+	authority[load.authority_length] = '\0';
 	split(authority, &host, &port);
 	error = getaddrinfo(host, port, &hints, &list);
 	if (error != 0) {
@@ -749,15 +743,17 @@ read_file(const char *folder, struct target *t)
 	int n = snprintf(name, sizeof name, "%s%s%s", folder, t->path,
 	    t->path[length - 1] == '/' ? "index.html" : "");
 	FILE *file = n < (int)sizeof name ? fopen(name, "rb") : NULL;
-	struct stat st;
+	long size = -1;
 
-	if (file == NULL || fstat(fileno(file), &st) != 0) {
+	if (file != NULL && fseek(file, 0, SEEK_END) == 0)
+		size = ftell(file);
+	if (size < 0 || fseek(file, 0, SEEK_SET) != 0) {
 		perror(name);
 		if (file != NULL)
 			fclose(file);
 		return false;
 	}
-	t->body_length = (size_t)st.st_size;
+	t->body_length = (size_t)size;
 	t->body = malloc(t->body_length + 1);
 	t->known = t->body != NULL &&
 		   fread(t->body, 1, t->body_length, file) == t->body_length;
@@ -804,19 +800,12 @@ add_target(const char *url, const char *folder)
 static void
 prepare(unsigned count)
 {
-	struct sigaction ignore = {.sa_handler = SIG_IGN};
-	struct rlimit limit;
-
-	sigaction(SIGPIPE, &ignore, NULL); /* a write() fails instead */
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit); /* what it allows */
-	}
+	(void)raise_limit(); /* if it is too low, a socket() fails */
 	load.connections = calloc(count, sizeof *load.connections);
 	if (load.connections == NULL)
 		die("calloc");
 	for (unsigned i = 0; i < count; i++)
-		load.connections[i].fd = -1;
+		load.connections[i].fd = NO_SOCKET;
 	load.connection_count = count;
 	load.poller = polling_create(0);
 	if (load.poller == NULL)
@@ -841,6 +830,8 @@ static bool
 load_server(char **urls, int url_count, const char *folder, unsigned count,
     unsigned idle, unsigned seconds)
 {
+	if (start_sockets() != 0)
+		die("start_sockets");
 	load.targets = calloc((size_t)url_count, sizeof *load.targets);
 	if (load.targets == NULL)
 		die("calloc");

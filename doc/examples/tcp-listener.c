@@ -10,20 +10,17 @@
  * The key of every socket is its descriptor, and that is all it knows about a
  * client: bytes that a client does not take back in time stay where they are,
  * in the kernel, and in the end the client cannot send more.
+ *
+ * sockets.h has what POSIX and Windows call by different names.
  */
 #define _POSIX_C_SOURCE 200809L
 
-#include <arpa/inet.h>
+#include "sockets.h"
+
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <polling.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 static void
 die(const char *what)
@@ -32,41 +29,28 @@ die(const char *what)
 	exit(1);
 }
 
-/* For descriptors that the poller watches a call must not block: readiness
- * is what was true a moment ago. */
-static void
-set_nonblocking(int fd)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	if (flags == -1 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1)
-		die("fcntl");
-}
-
-static int
+static polling_fd
 listen_on(int port)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
 	    .sin_port = htons((uint16_t)port),
 	    .sin_addr.s_addr = inet_addr("127.0.0.1")};
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	int yes = 1;
+	polling_fd fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	if (fd == -1)
+	if (fd == NO_SOCKET || prepare_socket(fd) == -1)
 		die("socket");
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == -1)
+	if (claim_port(fd) == -1)
 		die("setsockopt");
 	if (bind(fd, (struct sockaddr *)&address, sizeof address) == -1)
 		die("bind");
 	if (listen(fd, SOMAXCONN) == -1)
 		die("listen");
-	set_nonblocking(fd);
 	return fd;
 }
 
 /* An event disarms its source; this asks for the next one. */
 static void
-arm(struct polling *p, int fd, uint32_t interest)
+arm(struct polling *p, polling_fd fd, uint32_t interest)
 {
 	if (polling_modify(p, fd, interest, POLLING_ONESHOT, (uintptr_t)fd) !=
 	    0)
@@ -74,16 +58,17 @@ arm(struct polling *p, int fd, uint32_t interest)
 }
 
 static void
-accept_client(struct polling *p, int listener)
+accept_client(struct polling *p, polling_fd listener)
 {
-	int fd = accept(listener, NULL, NULL);
+	polling_fd fd = accept(listener, NULL, NULL);
 
-	if (fd == -1 && errno == EMFILE)
+	if (fd == NO_SOCKET && errno == EMFILE)
 		return; /* until a client leaves, others have to wait */
-	if (fd == -1) {
+	if (fd == NO_SOCKET) {
 		perror("accept");
 	} else {
-		set_nonblocking(fd);
+		if (prepare_socket(fd) == -1)
+			die("prepare_socket");
 		if (polling_add(
 			p, fd, POLLING_IN, POLLING_ONESHOT, (uintptr_t)fd) != 0)
 			die("polling_add");
@@ -94,7 +79,7 @@ accept_client(struct polling *p, int listener)
 /* Sends back what a client has sent. Returns what to wait for next; 0 if the
  * client has gone. */
 static uint32_t
-echo(int fd)
+echo(polling_fd fd)
 {
 	char buffer[4096];
 	ssize_t received, sent;
@@ -114,7 +99,7 @@ echo(int fd)
 }
 
 static void
-handle_client(struct polling *p, int listener, int fd)
+handle_client(struct polling *p, polling_fd listener, polling_fd fd)
 {
 	uint32_t interest = echo(fd);
 
@@ -124,30 +109,33 @@ handle_client(struct polling *p, int listener, int fd)
 	}
 	if (polling_delete(p, fd) != 0)
 		die("polling_delete");
-	close(fd);
+	close_socket(fd);
 	arm(p, listener, POLLING_IN); /* there is room for one more */
 }
 
 int
 main(int argc, char **argv)
 {
-	int listener = listen_on(argc > 1 ? atoi(argv[1]) : 8000);
-	struct polling *p = polling_create(0);
 	struct polling_event events[64];
+	struct polling *p;
+	polling_fd listener;
 
+	if (start_sockets() == -1)
+		die("start_sockets");
+	listener = listen_on(argc > 1 ? atoi(argv[1]) : 8000);
+	p = polling_create(0);
 	if (p == NULL)
 		die("polling_create");
 	if (polling_add(p, listener, POLLING_IN, POLLING_ONESHOT,
 		(uintptr_t)listener) != 0)
 		die("polling_add");
-	signal(SIGPIPE, SIG_IGN); /* a send() fails instead */
 	for (;;) {
 		int n = polling_wait(p, events, 64, NULL);
 
 		if (n == -1)
 			die("polling_wait");
 		for (int i = 0; i < n; i++) {
-			int fd = (int)events[i].key;
+			polling_fd fd = (polling_fd)events[i].key;
 
 			if (fd == listener)
 				accept_client(p, listener);

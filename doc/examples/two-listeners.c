@@ -13,21 +13,17 @@
  */
 #define _POSIX_C_SOURCE 200809L
 
-#include <arpa/inet.h>
+#include "sockets.h"
+
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <polling.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 struct service {
-	int fd;
+	polling_fd fd;
 	unsigned long clients;
 	/* Writes the answer to a client. */
 	void (*answer)(const struct service *s, char *text, size_t size);
@@ -64,9 +60,9 @@ static void
 serve(struct service *s)
 {
 	char text[64];
-	int fd = accept(s->fd, NULL, NULL);
+	polling_fd fd = accept(s->fd, NULL, NULL);
 
-	if (fd == -1) {
+	if (fd == NO_SOCKET) {
 		if (errno != EAGAIN && errno != ECONNABORTED)
 			perror("accept");
 		return; /* the client has gone again */
@@ -75,29 +71,26 @@ serve(struct service *s)
 	s->answer(s, text, sizeof text);
 	if (send(fd, text, strlen(text), 0) == -1)
 		perror("send");
-	close(fd);
+	close_socket(fd);
 }
 
-static int
+static polling_fd
 listen_on(int port)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
 	    .sin_port = htons((uint16_t)port),
 	    .sin_addr.s_addr = inet_addr("127.0.0.1")};
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	int yes = 1;
+	polling_fd fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	if (fd == -1)
+	/* The client that a wait told of may be gone before the accept(). */
+	if (fd == NO_SOCKET || prepare_socket(fd) == -1)
 		die("socket");
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == -1)
+	if (claim_port(fd) == -1)
 		die("setsockopt");
 	if (bind(fd, (struct sockaddr *)&address, sizeof address) == -1)
 		die("bind");
 	if (listen(fd, SOMAXCONN) == -1)
 		die("listen");
-	/* The client that a wait told of may be gone before the accept(). */
-	if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
-		die("fcntl");
 	return fd;
 }
 
@@ -106,12 +99,14 @@ main(int argc, char **argv)
 {
 	struct service services[2] = {
 	    {.answer = tell_time}, {.answer = tell_number}};
-	struct polling *p = polling_create(0);
 	struct polling_event events[2];
+	struct polling *p;
 
+	if (start_sockets() == -1)
+		die("start_sockets");
+	p = polling_create(0);
 	if (p == NULL)
 		die("polling_create");
-	signal(SIGPIPE, SIG_IGN); /* a send() fails instead */
 	for (int i = 0; i < 2; i++) {
 		struct service *s = &services[i];
 

@@ -5,7 +5,7 @@
  *     http-server [-a ADDRESS] [-p PORT] [-t THREADS] [-v] FOLDER
  *
  * It listens at 127.0.0.1 and a free port unless told otherwise, prints where
- * that is and stops at SIGINT or SIGTERM. -v prints every request.
+ * that is and stops at SIGINT, SIGTERM or Ctrl-C. -v prints every request.
  *
  * All threads wait on one poller. Every socket in it is oneshot: an event
  * disarms it, so the thread that got the event has the connection for itself
@@ -16,32 +16,26 @@
  * under way. Contents of files are not held at all: what a slow client does
  * not take now is read again later.
  *
- * Symbolic links below the folder are not followed, and ".." is refused, so
- * that no request reaches what lies outside.
+ * What differs between POSIX and Windows is in sockets.h and, for this program
+ * alone, in http-server.h: threads, and files by names that are not trusted.
  */
 #define _POSIX_C_SOURCE  200809L
 #define _DARWIN_C_SOURCE 1 /* or else macOS hides O_NOFOLLOW */
 
+#include "http-server.h"
+#include "sockets.h"
+
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <inttypes.h>
 #include <polling.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
+#include <unistd.h> /* getopt */
 
 #define HEADER_MAX    8192       /* bytes of a request's header */
 #define HEAD_MAX      512        /* bytes of a response's header */
@@ -54,9 +48,6 @@
 #define SPARE_FILES   64         /* descriptors not used for connections */
 #define THREADS_MAX   1024
 #define INDEX         "index.html"
-
-/* For a file that a client names: no link, and no wait for a FIFO. */
-#define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK)
 
 /* A request and a response under way. Requests are consumed from the front
  * of input, which may hold several. */
@@ -73,17 +64,17 @@ struct exchange {
 struct connection {
 	struct connection *next, **link; /* on the server's list */
 	struct exchange *x;              /* NULL while idle */
-	int fd;
-	int file;          /* that the response sends; -1 if none, */
-	off_t offset, end; /* and the bytes of it that are left */
-	size_t drained;    /* bytes thrown away */
-	bool keep;         /* open after the response */
-	bool draining;     /* all is sent, the client is to close */
+	polling_fd fd;
+	file_type file;      /* that the response sends, or NO_FILE, */
+	int64_t offset, end; /* and the bytes of it that are left */
+	size_t drained;      /* bytes thrown away */
+	bool keep;           /* open after the response */
+	bool draining;       /* all is sent, the client is to close */
 };
 
 /* One thread's own. */
 struct worker {
-	pthread_t thread;
+	struct thread thread;
 	bool paused;            /* this thread does not accept until resume, */
 	struct timespec resume; /* and the listener is not armed */
 	char scratch[SCRATCH_BYTES];
@@ -106,31 +97,21 @@ struct request {
 
 static struct {
 	struct polling *poller;
-	int listener;
-	int folder;
+	polling_fd listener;
+	struct folder folder;
 	bool verbose;
 	atomic_bool stopping;
 	atomic_bool failed;
-	pthread_mutex_t lock; /* of the next three */
+	lock_type lock; /* of the next three */
 	struct connection *connections;
-	rlim_t count;
-	rlim_t count_max;
-} server = {.listener = -1, .folder = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
+	size_t count;
+	size_t count_max;
+} server = {.listener = NO_SOCKET, .lock = LOCK_INITIALIZER};
 
 static bool
 would_block(void)
 {
 	return errno == EAGAIN || errno == EWOULDBLOCK;
-}
-
-/* For descriptors that were only read, or that failed: nothing is lost. */
-static void
-close_quietly(int fd)
-{
-	int saved = errno;
-
-	(void)close(fd);
-	errno = saved;
 }
 
 /* Ends the server because of an error that it cannot live with. */
@@ -202,7 +183,7 @@ content_type(const char *path)
 /* Writes the response's header, and for an error the text that follows. */
 static void
 write_head(struct connection *c, const struct request *r, int status,
-    const char *type, off_t length)
+    const char *type, int64_t length)
 {
 	struct exchange *x = c->x;
 	char text[64] = "", date[64] = "";
@@ -227,10 +208,9 @@ write_head(struct connection *c, const struct request *r, int status,
 		connection = "Connection: keep-alive\r\n";
 	n = snprintf(x->head, sizeof x->head,
 	    "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%sContent-Type: %s\r\n"
-	    "Content-Length: %jd\r\n\r\n%s",
+	    "Content-Length: %" PRId64 "\r\n\r\n%s",
 	    status, reason(status), date, connection,
-	    status == 405 ? "Allow: GET, HEAD\r\n" : "", type, (intmax_t)length,
-	    text);
+	    status == 405 ? "Allow: GET, HEAD\r\n" : "", type, length, text);
 	x->head_length = (size_t)n;
 	x->head_sent = 0;
 }
@@ -242,11 +222,11 @@ sending(const struct connection *c)
 }
 
 static void
-close_file(struct connection *c)
+drop_file(struct connection *c)
 {
-	if (c->file != -1)
-		close_quietly(c->file);
-	c->file = -1;
+	if (c->file != NO_FILE)
+		close_file(c->file);
+	c->file = NO_FILE;
 	c->offset = c->end = 0;
 }
 
@@ -256,7 +236,7 @@ close_file(struct connection *c)
 static void
 end_response(struct connection *c)
 {
-	close_file(c);
+	drop_file(c);
 	c->x->head_length = 0;
 	if (c->keep)
 		return;
@@ -277,17 +257,17 @@ transmit(struct worker *w, struct connection *c)
 	ssize_t n = 0;
 
 	memcpy(w->scratch, x->head + x->head_sent, head);
-	if (c->end - c->offset < (off_t)body)
+	if (c->end - c->offset < (int64_t)body)
 		body = (size_t)(c->end - c->offset);
 	if (body > 0) {
-		n = pread(c->file, w->scratch + head, body, c->offset);
+		n = read_file(c->file, w->scratch + head, body, c->offset);
 		if (n == 0)
 			errno = EIO; /* the file has shrunk: break off */
 		if (n <= 0)
 			return false;
 		body = (size_t)n;
 	}
-	n = write(c->fd, w->scratch, head + body);
+	n = send(c->fd, w->scratch, head + body, 0);
 	if (n < 0)
 		return false;
 	if ((size_t)n < head) {
@@ -352,63 +332,24 @@ decode_target(const char *s, char *path)
 	return 0;
 }
 
-/* Opens path below the folder, name by name, so that neither ".." nor a
- * symbolic link can lead out. It need not be a file that is opened. */
-static int
-open_below(int folder, char *path)
-{
-	int fd = folder;
-	bool last = false;
-
-	while (!last && fd != -1 && *(path += strspn(path, "/")) != '\0') {
-		char *end = path + strcspn(path, "/");
-		int above = fd, flags = OPEN_FLAGS;
-
-		last = *end == '\0';
-		*end = '\0';
-		if (!last)
-			flags |= O_DIRECTORY;
-		errno = EACCES;
-		fd = strcmp(path, "..") == 0 ? -1 : openat(above, path, flags);
-		if (above != folder)
-			close_quietly(above);
-		path = end + 1;
-	}
-	return fd;
-}
-
 /* Opens the file that path names, the index if it names a folder, for a
  * response. Returns its type or, with errno set, NULL. The path has room for
  * the index's name. */
 static const char *
 open_file(struct connection *c, char *path)
 {
-	size_t length = strlen(path);
-	const char *type;
-	struct stat st;
-	int fd;
+	char *end = path + strlen(path);
 
-	if (path[length - 1] == '/')
-		memcpy(path + length, INDEX, sizeof INDEX);
-	type = content_type(path);
-	fd = open_below(server.folder, path);
-	if (fd != -1 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
-		int folder = fd;
-
-		type = content_type(INDEX);
-		fd = openat(folder, INDEX, OPEN_FLAGS);
-		close_quietly(folder);
+	if (end[-1] == '/')
+		memcpy(end, INDEX, sizeof INDEX);
+	c->file = open_below(&server.folder, path, &c->end);
+	if (c->file == NO_FILE && errno == EISDIR) {
+		memcpy(end, "/" INDEX, sizeof "/" INDEX);
+		c->file = open_below(&server.folder, path, &c->end);
+		if (c->file == NO_FILE && errno == EISDIR)
+			errno = EACCES;
 	}
-	if (fd == -1)
-		return NULL;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-		c->file = fd;
-		c->end = st.st_size;
-		return type;
-	}
-	close_quietly(fd);
-	errno = EACCES;
-	return NULL;
+	return c->file == NO_FILE ? NULL : content_type(path);
 }
 
 static int
@@ -609,7 +550,7 @@ static void
 respond(struct worker *w, struct connection *c, struct request *r, int status)
 {
 	const char *type = NULL;
-	off_t size;
+	int64_t size;
 
 	if (status == 0)
 		status = decode_target(r->target, w->scratch);
@@ -619,7 +560,7 @@ respond(struct worker *w, struct connection *c, struct request *r, int status)
 	}
 	size = c->end;
 	if (size == 0 || strcmp(r->method, "HEAD") == 0)
-		close_file(c);
+		drop_file(c);
 	c->keep = r->keep && status != 503;
 	write_head(c, r, status, type, size);
 	if (server.verbose)
@@ -652,36 +593,36 @@ next_request(struct worker *w, struct connection *c)
  */
 
 static struct connection *
-new_connection(int fd)
+new_connection(polling_fd fd)
 {
 	struct connection *c = calloc(1, sizeof *c);
 
 	if (c == NULL)
 		return NULL;
 	c->fd = fd;
-	c->file = -1;
-	pthread_mutex_lock(&server.lock);
+	c->file = NO_FILE;
+	acquire(&server.lock);
 	c->link = &server.connections;
 	c->next = server.connections;
 	if (c->next != NULL)
 		c->next->link = &c->next;
 	server.connections = c;
 	server.count++;
-	pthread_mutex_unlock(&server.lock);
+	release(&server.lock);
 	return c;
 }
 
 static void
 free_connection(struct connection *c)
 {
-	pthread_mutex_lock(&server.lock);
+	acquire(&server.lock);
 	*c->link = c->next;
 	if (c->next != NULL)
 		c->next->link = c->link;
 	server.count--;
-	pthread_mutex_unlock(&server.lock);
-	close_file(c);
-	close_quietly(c->fd);
+	release(&server.lock);
+	drop_file(c);
+	close_socket(c->fd);
 	free(c->x);
 	free(c);
 }
@@ -707,7 +648,7 @@ receive(struct connection *c)
 		x->start = 0;
 	}
 	errno = 0;
-	n = read(c->fd, x->input + x->length, HEADER_MAX - x->length);
+	n = recv(c->fd, x->input + x->length, HEADER_MAX - x->length, 0);
 	if (n <= 0)
 		return false;
 	x->length += (size_t)n;
@@ -718,7 +659,7 @@ receive(struct connection *c)
 static uint32_t
 drain(struct worker *w, struct connection *c)
 {
-	ssize_t n = read(c->fd, w->scratch, sizeof w->scratch);
+	ssize_t n = recv(c->fd, w->scratch, sizeof w->scratch, 0);
 
 	if (n < 0)
 		return would_block() ? POLLING_IN : 0;
@@ -770,27 +711,18 @@ handle(struct worker *w, struct connection *c, uint32_t events)
  * Accepting
  */
 
-static bool
-prepare_socket(int fd)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	return flags != -1 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
-	       fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
-}
-
 /* Makes a connection of a new socket, or drops it. */
 static void
-welcome(int fd)
+welcome(polling_fd fd)
 {
 	struct connection *c;
 	int yes = 1;
 
 	/* A response leaves in whole writes; waiting for more delays it. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-	c = prepare_socket(fd) ? new_connection(fd) : NULL;
+	c = prepare_socket(fd) == 0 ? new_connection(fd) : NULL;
 	if (c == NULL)
-		close_quietly(fd);
+		close_socket(fd);
 	else if (polling_add(server.poller, fd, POLLING_IN, POLLING_ONESHOT,
 		     (uintptr_t)c) != 0)
 		free_connection(c);
@@ -800,15 +732,15 @@ welcome(int fd)
 static bool
 accept_one(void)
 {
+	polling_fd fd;
 	bool full;
-	int fd;
 
-	pthread_mutex_lock(&server.lock);
+	acquire(&server.lock);
 	full = server.count >= server.count_max;
-	pthread_mutex_unlock(&server.lock);
+	release(&server.lock);
 	errno = EMFILE;
-	fd = full ? -1 : accept(server.listener, NULL, NULL);
-	if (fd == -1)
+	fd = full ? NO_SOCKET : accept(server.listener, NULL, NULL);
+	if (fd == NO_SOCKET)
 		return errno == ECONNABORTED || errno == EINTR;
 	welcome(fd);
 	return true;
@@ -853,7 +785,7 @@ pause_over(const struct worker *w)
  * Threads
  */
 
-static void *
+static void
 work(void *argument)
 {
 	struct worker *w = argument;
@@ -878,7 +810,6 @@ work(void *argument)
 	/* A notification ends one wait: each thread passes it on. */
 	if (polling_notify(server.poller) != 0)
 		perror("polling_notify");
-	return NULL;
 }
 
 /* Runs the server in this thread and count - 1 others, until it stops. */
@@ -887,25 +818,23 @@ run(int count)
 {
 	struct worker *workers = calloc((size_t)count, sizeof *workers);
 	int started = 1;
-	int error = 0;
 
 	if (workers == NULL) {
 		fail("calloc");
 		return;
 	}
-	while (error == 0 && started < count) {
+	while (started < count) {
 		struct worker *w = &workers[started];
 
-		error = pthread_create(&w->thread, NULL, work, w);
-		started += error == 0;
-	}
-	if (error != 0) {
-		errno = error;
-		fail("pthread_create");
+		if (start_thread(&w->thread, work, w) != 0) {
+			fail("start_thread");
+			break;
+		}
+		started++;
 	}
 	work(&workers[0]);
 	for (int i = 1; i < started; i++)
-		pthread_join(workers[i].thread, NULL);
+		join_thread(&workers[i].thread);
 	free(workers);
 }
 
@@ -914,86 +843,62 @@ run(int count)
  */
 
 static void
-stop(int signo)
+stop(void)
 {
-	(void)signo;
 	server.stopping = true;
 	(void)polling_notify(server.poller); /* nobody to tell a failure */
 }
 
+/* Allows connections for all but some of the descriptors that we may have:
+ * without one for a file nobody is served. */
 static void
-set_signals(void (*stopper)(int))
+limit_connections(void)
 {
-	struct sigaction action = {.sa_flags = SA_RESTART};
+	size_t limit = raise_limit();
+	size_t spare = limit / 2 < SPARE_FILES ? limit / 2 : SPARE_FILES;
 
-	sigemptyset(&action.sa_mask);
-	action.sa_handler = stopper;
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	action.sa_handler = SIG_IGN; /* a write() fails instead */
-	sigaction(SIGPIPE, &action, NULL);
+	server.count_max = limit - spare;
 }
 
-/* Allows as many descriptors as the system lets us have, and connections for
- * all but some of them: without a descriptor for a file nobody is served. */
-static void
-raise_limit(void)
-{
-	struct rlimit limit;
-	rlim_t spare;
-
-	server.count_max = SPARE_FILES;
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit); /* then it stays as it is */
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return;
-	spare = limit.rlim_cur / 2 < SPARE_FILES ? limit.rlim_cur / 2
-						 : SPARE_FILES;
-	server.count_max = limit.rlim_cur - spare;
-}
-
-static int
+static polling_fd
 try_listen(const struct addrinfo *a)
 {
-	int fd = socket(a->ai_family, a->ai_socktype, a->ai_protocol);
-	int yes = 1;
+	polling_fd fd = socket(a->ai_family, a->ai_socktype, a->ai_protocol);
 
-	if (fd == -1)
-		return -1;
-	if (prepare_socket(fd) &&
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
-	    bind(fd, a->ai_addr, a->ai_addrlen) == 0 &&
+	if (fd == NO_SOCKET)
+		return NO_SOCKET;
+	if (prepare_socket(fd) == 0 && claim_port(fd) == 0 &&
+	    bind(fd, a->ai_addr, (socklen_t)a->ai_addrlen) == 0 &&
 	    listen(fd, SOMAXCONN) == 0)
 		return fd;
-	close_quietly(fd);
-	return -1;
+	close_socket(fd);
+	return NO_SOCKET;
 }
 
-static int
+static polling_fd
 listen_at(const char *address, const char *port)
 {
 	struct addrinfo hints = {
 	    .ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *list;
 	int error = getaddrinfo(address, port, &hints, &list);
-	int fd = -1;
+	polling_fd fd = NO_SOCKET;
 
 	if (error != 0) {
 		fprintf(stderr, "%s: %s\n", address, gai_strerror(error));
-		return -1;
+		return NO_SOCKET;
 	}
-	for (struct addrinfo *a = list; a != NULL && fd == -1; a = a->ai_next)
+	for (struct addrinfo *a = list; a != NULL && fd == NO_SOCKET;
+	     a = a->ai_next)
 		fd = try_listen(a);
-	if (fd == -1)
+	if (fd == NO_SOCKET)
 		perror("listen");
 	freeaddrinfo(list);
 	return fd;
 }
 
 static int
-print_address(int fd)
+print_address(polling_fd fd)
 {
 	struct sockaddr_storage address;
 	socklen_t length = sizeof address;
@@ -1011,43 +916,39 @@ print_address(int fd)
 }
 
 static bool
-start(const char *address, const char *port, const char *folder)
+start(const char *address, const char *port)
 {
-	server.folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (server.folder == -1) {
-		perror(folder);
+	if (start_sockets() != 0) {
+		perror("start_sockets");
 		return false;
 	}
-	raise_limit();
+	limit_connections();
 	server.poller = polling_create(0);
 	if (server.poller == NULL) {
 		perror("polling_create");
 		return false;
 	}
 	server.listener = listen_at(address, port);
-	if (server.listener == -1)
+	if (server.listener == NO_SOCKET)
 		return false;
 	if (polling_add(server.poller, server.listener, POLLING_IN,
 		POLLING_ONESHOT, 0) != 0) {
 		perror("polling_add");
 		return false;
 	}
-	set_signals(stop);
+	call_to_stop(stop);
 	return print_address(server.listener) == 0;
 }
 
 static void
 finish(void)
 {
-	set_signals(SIG_DFL); /* nothing is left to notify */
+	call_to_stop(NULL); /* nothing is left to notify */
 	while (server.connections != NULL)
 		free_connection(server.connections);
 	polling_destroy(server.poller);
-	if (server.listener != -1)
-		close_quietly(server.listener);
-	if (server.folder != -1)
-		close_quietly(server.folder);
-	pthread_mutex_destroy(&server.lock);
+	if (server.listener != NO_SOCKET)
+		close_socket(server.listener);
 }
 
 static int
@@ -1081,10 +982,15 @@ main(int argc, char **argv)
 	}
 	if (optind != argc - 1 || threads < 1 || threads > THREADS_MAX)
 		return usage();
-	if (start(address, port, argv[optind]))
+	if (open_folder(&server.folder, argv[optind]) != 0) {
+		perror(argv[optind]);
+		return 1;
+	}
+	if (start(address, port))
 		run(threads);
 	else
 		server.failed = true;
 	finish();
+	close_folder(&server.folder);
 	return server.failed ? 1 : 0;
 }

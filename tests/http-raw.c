@@ -11,7 +11,7 @@
  * -h          half-close: shut down the writing side when all is sent
  * -p MS       pause for so long when all is sent, without reading
  * -r          reset the connection then, and print nothing
- * -t SECONDS  die of SIGALRM if it takes longer than that (10)
+ * -t SECONDS  die if it takes longer than that (10), of SIGALRM if there is one
  *
  * Exits with 0 if the server closed in order, 3 if it reset the connection,
  * 1 at any other error and 2 if misused. It is on purpose no user of the
@@ -19,19 +19,21 @@
  */
 #define _POSIX_C_SOURCE 200809L
 
-#include <arpa/inet.h>
+#include "../doc/examples/sockets.h"
+
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef _WIN32
+#include <fcntl.h>
+#include <io.h>
+#include <process.h>
+#else
+#include <poll.h>
+#endif
 
 #define INPUT_MAX 1048576
 
@@ -51,6 +53,39 @@ die(const char *what)
 	exit(1);
 }
 
+#ifdef _WIN32
+#define poll WSAPoll /* its faults, old as they are, are of no matter here */
+
+static unsigned __stdcall die_later(void *seconds)
+{
+	Sleep(1000 * *(unsigned *)seconds);
+	_exit(142); /* what a shell has for SIGALRM */
+}
+
+static void
+set_alarm(unsigned seconds)
+{
+	static unsigned kept;
+
+	kept = seconds;
+	if (_beginthreadex(NULL, 0, die_later, &kept, 0, NULL) == 0)
+		die("_beginthreadex");
+	(void)_setmode(_fileno(stdin), _O_BINARY);
+	(void)_setmode(_fileno(stdout), _O_BINARY);
+}
+
+static void
+sleep_ms(int ms)
+{
+	Sleep((DWORD)ms);
+}
+#else
+static void
+set_alarm(unsigned seconds)
+{
+	alarm(seconds);
+}
+
 static void
 sleep_ms(int ms)
 {
@@ -59,42 +94,39 @@ sleep_ms(int ms)
 	while (nanosleep(&t, &t) == -1 && errno == EINTR)
 		;
 }
+#endif
 
 static void
 read_input(void)
 {
-	ssize_t n;
-
-	while ((n = read(STDIN_FILENO, job.input + job.length,
-		    sizeof job.input - job.length)) > 0)
-		job.length += (size_t)n;
-	if (n == -1)
+	job.length = fread(job.input, 1, sizeof job.input, stdin);
+	if (ferror(stdin))
 		die("standard input");
 }
 
-static int
+static polling_fd
 connect_to(int port)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
-	    .sin_port = htons((in_port_t)port),
+	    .sin_port = htons((uint16_t)port),
 	    .sin_addr.s_addr = inet_addr("127.0.0.1")};
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	polling_fd fd = socket(AF_INET, SOCK_STREAM, 0);
 	int yes = 1;
 
-	if (fd == -1)
+	if (fd == NO_SOCKET)
 		die("socket");
 	if (connect(fd, (struct sockaddr *)&address, sizeof address) == -1)
 		die("connect");
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) == -1)
 		die("setsockopt");
-	if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
-		die("fcntl");
+	if (prepare_socket(fd) == -1)
+		die("prepare_socket");
 	return fd;
 }
 
 /* Prints what has come. False at the end. */
 static bool
-receive(int fd)
+receive(polling_fd fd)
 {
 	char data[65536];
 	ssize_t n = recv(fd, data, sizeof data, 0);
@@ -113,7 +145,7 @@ receive(int fd)
 /* Sends the input, and meanwhile prints what comes. False at the end of that:
  * the server need not wait for all of a bad request. */
 static bool
-send_input(int fd)
+send_input(polling_fd fd)
 {
 	size_t sent = 0;
 
@@ -143,7 +175,7 @@ send_input(int fd)
 }
 
 static void
-run(int fd)
+run(polling_fd fd)
 {
 	struct linger at_once = {.l_onoff = 1, .l_linger = 0};
 	bool open = send_input(fd);
@@ -174,7 +206,8 @@ int
 main(int argc, char **argv)
 {
 	unsigned seconds = 10;
-	int option, fd;
+	polling_fd fd;
+	int option;
 
 	while ((option = getopt(argc, argv, "b:hp:rt:")) != -1) {
 		if (option == 'b')
@@ -195,11 +228,12 @@ main(int argc, char **argv)
 				"[-t SECONDS] PORT <REQUEST\n");
 		return 2;
 	}
-	signal(SIGPIPE, SIG_IGN); /* a send() fails instead */
-	alarm(seconds);
+	set_alarm(seconds);
+	if (start_sockets() == -1)
+		die("start_sockets");
 	read_input();
 	fd = connect_to(atoi(argv[optind]));
 	run(fd);
-	close(fd);
+	close_socket(fd);
 	return 0;
 }

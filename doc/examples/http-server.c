@@ -943,10 +943,10 @@ start(const char *address, const char *port)
 static void
 finish(void)
 {
-	call_to_stop(NULL); /* nothing is left to notify */
+	call_to_stop(NULL);             /* nothing is left to notify */
+	polling_destroy(server.poller); /* before what it watches is closed */
 	while (server.connections != NULL)
 		free_connection(server.connections);
-	polling_destroy(server.poller);
 	if (server.listener != NO_SOCKET)
 		close_socket(server.listener);
 }

@@ -107,7 +107,9 @@ raise_limit(void)
 	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &limit); /* then it stays as it is */
 	(void)getrlimit(RLIMIT_NOFILE, &limit); /* did not fail before */
-	return limit.rlim_cur < SIZE_MAX ? (size_t)limit.rlim_cur : SIZE_MAX;
+	if ((uintmax_t)limit.rlim_cur > SIZE_MAX)
+		return SIZE_MAX;
+	return (size_t)limit.rlim_cur;
 }
 
 #else /* _WIN32 */

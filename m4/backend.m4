@@ -69,7 +69,10 @@ AC_DEFUN([POLLING_BACKEND], [
         [AC_MSG_ERROR([--with-backend=$with_backend does not work here; choose one of: auto$polling_found
 (what tests/emulation has of kqueue and event ports is for make check only)])])])
   AC_SUBST([BACKEND])
-  AM_CONDITIONAL([BACKEND_IS_POLL], [test "$BACKEND" = poll])
+  # The suites run over poll as well, where there is such a function.
+  AS_CASE(["$BACKEND $polling_found "], [poll\ *], [polling_twin=no],
+    [*\ poll\ *], [polling_twin=yes], [polling_twin=no])
+  AM_CONDITIONAL([POLL_TWIN], [test "$polling_twin" = yes])
   # The emulations of other kernels for the tests are made of Linux.
   AM_CONDITIONAL([EMULATE], [test "$BACKEND" = epoll])
 ])

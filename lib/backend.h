@@ -123,6 +123,10 @@ int backend_wait(struct backend *b, struct ready *out, int capacity,
 int backend_wake(struct backend *b);
 
 #if HAVE_HANDLES
+/* Fills in what holds now of the sources that backend_wait() has reported.
+ * Locked. */
+void backend_look_at_all(struct backend *b, struct ready *ready, int n);
+
 /* What polling_get_handle() returns. Not locked. */
 void *backend_handle(const struct backend *b);
 #else

@@ -14,7 +14,10 @@
  * snapshot: it may have been queued long ago, and the data been read meanwhile.
  * So a packet tells only which socket to look at, and one poll that does not
  * wait, of the whole batch, tells what holds. A socket of which nothing holds
- * is polled again.
+ * is polled again. That look is under the poller's lock, so that nobody deletes
+ * and closes one of these sockets meanwhile: Windows gives its number to the
+ * next one at once, and the server of Wine 8 ends, and all programs with it, if
+ * a socket is polled that another thread is just making.
  *
  * The states of a poll, and the hazards:
  * - At home: the memory is ours. Away: the kernel's, until the packet has been
@@ -78,6 +81,8 @@ enum { KEY_WAKE = 1, KEY_PARCEL };
 #define SEEN_UNCONNECTED 0x1000000u
 /* With CONDITION_LOOK: a waitable handle. */
 #define SEEN_WAITABLE 0x2000000u
+/* For backend_look_at_all(), which replaces it. */
+#define SEEN_SOCKET 0x4000000u
 
 /* A handle of AFD. The backend's lock guards it. */
 struct device {
@@ -727,25 +732,13 @@ backend_unwanted(struct backend *b, int place, struct source *s)
 
 /* Waiting */
 
-/* The reports of one wait, and for each of a socket what to look at. */
+/* The reports of one wait. */
 struct catch
 {
 	struct ready *out;
 	int count; /* of out */
-	struct afd_socket sockets[READY_MAX];
-	int reports[READY_MAX]; /* the positions in out of these */
-	unsigned socket_count;
 	bool woken;
 };
-
-static void
-begin(struct catch *c, struct ready *out)
-{
-	c->out = out;
-	c->count = 0;
-	c->socket_count = 0;
-	c->woken = false;
-}
 
 /* Takes in one parcel that came home. The backend's lock is held. */
 static void
@@ -762,29 +755,58 @@ unpack(struct backend *b, struct parcel *p, struct catch *c)
 	r = &c->out[c->count++];
 	r->fd = w->place;
 	r->generation = w->generation;
-	if (p->kind == PARCEL_WAITABLE) {
+	if (p->kind == PARCEL_WAITABLE)
 		r->conditions = CONDITION_LOOK | SEEN_WAITABLE;
-	} else if (p->kind == PARCEL_CLOSE || afd_is_over(&w->close->poll)) {
+	else if (p->kind == PARCEL_CLOSE)
 		r->conditions = CONDITION_CLOSED;
-	} else {
-		r->conditions = p->posted ? CONDITION_LOOK | SEEN_UNCONNECTED
-					  : 0;
-		c->reports[c->socket_count] = c->count - 1;
-		c->sockets[c->socket_count].base = (HANDLE)w->base;
-		c->sockets[c->socket_count].events = afd_events(
-		    POLLING_IN | POLLING_OUT | POLLING_PRI);
-		c->socket_count++;
-	}
+	else
+		r->conditions = SEEN_SOCKET |
+				(p->posted ? CONDITION_LOOK | SEEN_UNCONNECTED
+					   : 0);
 }
 
-/* Adds what holds of the sockets to the reports. */
-static void
-look_at_all(struct backend *b, struct catch *c)
+/* The socket to look at for a report, or INVALID_SOCKET: it was removed since,
+ * or closed, or is no socket. */
+static SOCKET
+socket_of(const struct backend *b, struct ready *r)
 {
-	afd_look(b->glance, c->sockets, c->socket_count);
-	for (unsigned i = 0; i < c->socket_count; i++) {
-		struct ready *r = &c->out[c->reports[i]];
-		uint32_t conditions = afd_conditions(c->sockets[i].events);
+	struct source *s = registry_find(b->registry, r->fd);
+	const struct watch *w;
+
+	if (!(r->conditions & SEEN_SOCKET))
+		return INVALID_SOCKET;
+	r->conditions &= ~SEEN_SOCKET;
+	if (s == NULL || s->generation != r->generation)
+		return INVALID_SOCKET;
+	w = s->watch;
+	if (afd_is_over(&w->close->poll)) {
+		r->conditions = CONDITION_CLOSED;
+		return INVALID_SOCKET;
+	}
+	return w->base;
+}
+
+void
+backend_look_at_all(struct backend *b, struct ready *ready, int n)
+{
+	struct afd_socket sockets[READY_MAX];
+	int reports[READY_MAX];
+	unsigned count = 0;
+
+	for (int i = 0; i < n; i++) {
+		SOCKET base = socket_of(b, &ready[i]);
+
+		if (base == INVALID_SOCKET)
+			continue;
+		sockets[count].base = (HANDLE)base;
+		sockets[count].events = afd_events(
+		    POLLING_IN | POLLING_OUT | POLLING_PRI);
+		reports[count++] = i;
+	}
+	afd_look(b->glance, sockets, count);
+	for (unsigned i = 0; i < count; i++) {
+		struct ready *r = &ready[reports[i]];
+		uint32_t conditions = afd_conditions(sockets[i].events);
 
 		if (conditions & CONDITION_CLOSED)
 			r->conditions = CONDITION_CLOSED;
@@ -826,11 +848,10 @@ int
 backend_wait(struct backend *b, struct ready *out, int capacity,
     const struct timespec *timeout)
 {
-	struct catch c;
+	struct catch c = {out, 0, false};
 	DWORD ms;
 	int n;
 
-	begin(&c, out);
 	if (unlikely(atomic_load(&b->starved)))
 		timeout = clock_shorter(timeout, &a_while);
 	ms = timeout == NULL ? INFINITE : (DWORD)clock_milliseconds(timeout);
@@ -841,7 +862,6 @@ backend_wait(struct backend *b, struct ready *out, int capacity,
 	} while (n == capacity && c.count == 0);
 	if (n < 0 && c.count == 0)
 		return n;
-	look_at_all(b, &c);
 	/* This thread may go home with the reports. */
 	if (c.count > 0 && c.woken && atomic_load(&b->starved))
 		(void)backend_wake(b);
@@ -873,9 +893,8 @@ bring_home(struct backend *b)
 	struct ready out[READY_MAX];
 
 	for (int i = 0; b->away != 0 && i < CLOSE_ROUNDS; i++) {
-		struct catch c;
+		struct catch c = {out, 0, false};
 
-		begin(&c, out);
 		(void)collect(b, &c, READY_MAX, A_WHILE_MS);
 	}
 }

@@ -10,23 +10,24 @@
 #ifndef LIBPOLLING_NAMESPACE_H
 #define LIBPOLLING_NAMESPACE_H
 
-#define backend_add        polling_priv_backend_add
-#define backend_apply      polling_priv_backend_apply
-#define backend_close      polling_priv_backend_close
-#define backend_fd         polling_priv_backend_fd
-#define backend_features   polling_priv_backend_features
-#define backend_handle     polling_priv_backend_handle
-#define backend_knows      polling_priv_backend_knows
-#define backend_look       polling_priv_backend_look
-#define backend_name       polling_priv_backend_name
-#define backend_open       polling_priv_backend_open
-#define backend_prune      polling_priv_backend_prune
-#define backend_remove     polling_priv_backend_remove
-#define backend_stale      polling_priv_backend_stale
-#define backend_unwanted   polling_priv_backend_unwanted
-#define backend_wait       polling_priv_backend_wait
-#define backend_verify_max polling_priv_backend_verify_max
-#define backend_wake       polling_priv_backend_wake
+#define backend_add         polling_priv_backend_add
+#define backend_apply       polling_priv_backend_apply
+#define backend_close       polling_priv_backend_close
+#define backend_fd          polling_priv_backend_fd
+#define backend_features    polling_priv_backend_features
+#define backend_handle      polling_priv_backend_handle
+#define backend_knows       polling_priv_backend_knows
+#define backend_look_at_all polling_priv_backend_look_at_all
+#define backend_look        polling_priv_backend_look
+#define backend_name        polling_priv_backend_name
+#define backend_open        polling_priv_backend_open
+#define backend_prune       polling_priv_backend_prune
+#define backend_remove      polling_priv_backend_remove
+#define backend_stale       polling_priv_backend_stale
+#define backend_unwanted    polling_priv_backend_unwanted
+#define backend_wait        polling_priv_backend_wait
+#define backend_verify_max  polling_priv_backend_verify_max
+#define backend_wake        polling_priv_backend_wake
 
 #define clock_deadline     polling_priv_clock_deadline
 #define clock_left         polling_priv_clock_left

@@ -545,9 +545,12 @@ prepare(struct polling *p, struct waiting *w)
 
 /* Turns n reports into events, then fills what room is left. */
 static void
-deliver(struct polling *p, struct waiting *w, const struct ready *ready, int n)
+deliver(struct polling *p, struct waiting *w, struct ready *ready, int n)
 {
 	lock_acquire(&p->lock);
+#if HAVE_HANDLES
+	backend_look_at_all(p->backend, ready, n);
+#endif
 	for (int i = 0; i < n; i++)
 		w->count += translate(p, &ready[i], w->events + w->count);
 	if (unlikely(w->own)) {

@@ -641,15 +641,24 @@ static int
 tell(struct backend *b, int fd, struct source *s, uint32_t want)
 {
 	struct kevent plan[PLAN_MAX];
+	int known = s->kernel & K_KNOTE(READ) ? READ : WRITE;
+	bool checks = s->kernel & K_KNOTES;
 	int n = 0, r;
 
 	unstage(b, fd);
-	if (s->kernel & K_KNOTES) {
-		int i = s->kernel & K_KNOTE(READ) ? READ : WRITE;
-
-		set_existing(&plan[n++], fd, s, i,
-		    is_enabled(s) ? EV_ENABLE : EV_DISABLE);
+	if (checks && is_unfit(s, want, known)) {
+		/* The plan deletes it: a check after a failure would come too
+		 * late. */
+		r = check_knote(b, fd, s);
+		if (r != 0) {
+			delete_knotes(b, fd);
+			return r;
+		}
+		checks = false;
 	}
+	if (checks)
+		set_existing(&plan[n++], fd, s, known,
+		    is_enabled(s) ? EV_ENABLE : EV_DISABLE);
 	for (int i = 0; i < FILTERS; i++)
 		if (is_unfit(s, want, i))
 			set_existing(&plan[n++], fd, s, i, EV_DELETE);
@@ -658,14 +667,10 @@ tell(struct backend *b, int fd, struct source *s, uint32_t want)
 			set_new(&plan[n++], fd, s, want, i);
 	if (change(b->kq, plan, n) != 0) {
 		/* Something of it may have been done all the same. */
-		if (s->kernel & K_KNOTES) {
-			r = check_knote(b, fd, s);
-			if (r != 0) {
-				delete_knotes(b, fd);
-				return r;
-			}
-		}
+		r = checks ? check_knote(b, fd, s) : 0;
 		delete_knotes(b, fd);
+		if (r != 0)
+			return r;
 		r = add_knotes(b, fd, s, want);
 		if (r < 0) {
 			delete_knotes(b, fd);
@@ -1025,14 +1030,15 @@ backend_look(struct backend *b, int fd, struct source *s, uint32_t conditions)
 		seen |= look_through_lens(b, fd);
 	conditions = judge(fd, s, seen);
 	/* FreeBSD has deleted the knote. */
-	if ((s->kernel & K_PIPE) && (seen & SEEN_WRITE_EOF) &&
-	    refuse(b, fd, s, REFUSED_PIPE) == 0) {
+	if ((s->kernel & K_PIPE) && (seen & SEEN_WRITE_EOF)) {
+		/* Without memory the next arming tries again. */
+		if (refuse(b, fd, s, REFUSED_PIPE) != 0)
+			quiet = true;
 		/* This report is the one for now. */
-		if (s->mode != POLLING_LEVEL)
+		else if (s->mode != POLLING_LEVEL)
 			refused_silence(&b->refused, fd);
-		return conditions;
 	}
-	if (quiet && s->mode == POLLING_LEVEL &&
+	if (quiet && !(s->kernel & K_REFUSED) && s->mode == POLLING_LEVEL &&
 	    source_report(s, conditions) != 0) {
 		s->kernel |= K_REARM;
 		registry_change(b->registry, fd, s);

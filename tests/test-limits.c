@@ -445,6 +445,36 @@ START_TEST(a_poller_works_without_memory)
 }
 END_TEST
 
+/* 39, 78: _i is the mode; what a backend may want memory for is tried again */
+START_TEST(a_reader_that_left_is_told_without_memory)
+{
+	enum polling_mode mode = (enum polling_mode)_i;
+	struct polling_event event = {0, 0, 0};
+	struct polling *p;
+	polling_fd pair[2];
+	int count;
+
+	SKIP_UNLESS_MALLOC_FAILS();
+	p = make_poller();
+	make_pipe(pair);
+	expect_ok(polling_add(p, pair[1], POLLING_OUT, mode, 1));
+	close_fd(pair[0]);
+	leave_allocations(0);
+	count = wait_ms(p, &event, 1, LONG_MS);
+	restore_allocations();
+	ck_assert_int_eq(count, 1);
+	ck_assert_uint_eq(event.events, POLLING_OUT | POLLING_ERR);
+	if (mode == POLLING_LEVEL)
+		expect_events(p, LONG_MS, {1, POLLING_OUT | POLLING_ERR});
+	else
+		expect_nothing(p);
+	expect_ok(polling_modify(p, pair[1], POLLING_OUT, mode, 2));
+	expect_events(p, LONG_MS, {2, POLLING_OUT | POLLING_ERR});
+	polling_destroy(p);
+	close_fd(pair[1]);
+}
+END_TEST
+
 /* 78 */
 START_TEST(nesting_without_memory_fails_cleanly)
 {
@@ -511,6 +541,7 @@ add_memory(Suite *s)
 	CASE(s, adding_without_memory_fails_cleanly);
 	CASE(s, posting_without_memory_fails_cleanly);
 	CASE(s, a_poller_works_without_memory);
+	CASE_MODES(s, a_reader_that_left_is_told_without_memory);
 	CASE(s, nesting_without_memory_fails_cleanly);
 	CASE(s, rebuilding_without_memory_fails_cleanly);
 }

@@ -147,6 +147,58 @@ START_TEST(the_descriptor_tells_of_sources)
 }
 END_TEST
 
+/* 55, 57: once there is a descriptor every post makes a wake-up, and that is
+ * not to take the only room */
+START_TEST(a_wake_up_takes_no_room)
+{
+	struct polling *p = make_poller();
+	struct polling_event post = {7, 1, 2}, event;
+	polling_fd pair[2];
+	int posts = 0;
+
+	SKIP_UNLESS(p, POLLING_FEATURE_FD, "no polling_get_fd()");
+	ck_assert_int_ge(polling_get_fd(p), 0);
+	make_socketpair(pair);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 1));
+	put_bytes(pair[1], 1);
+	settle();
+	for (int i = 0; i < 10; i++)
+		expect_ok(polling_post(p, &post));
+	for (int i = 0; i < 40; i++) {
+		ck_assert_int_eq(wait_ms(p, &event, 1, 0), 1);
+		posts += event.key == 7;
+	}
+	ck_assert_int_eq(posts, 10);
+	polling_destroy(p);
+	close_pair(pair);
+}
+END_TEST
+
+/* 85: a poller in a poller can be read but never written to */
+START_TEST(the_descriptor_is_never_writable)
+{
+	struct polling *p = make_poller(), *outer;
+	struct polling_event post = {7, 1, 2};
+
+	SKIP_UNLESS(p, POLLING_FEATURE_FD, "no polling_get_fd()");
+	outer = make_poller();
+	expect_ok(polling_add(outer, polling_get_fd(p),
+	    POLLING_IN | POLLING_OUT, POLLING_ONESHOT, 1));
+	expect_nothing(outer);
+	expect_ok(polling_post(p, &post));
+	expect_events(outer, LONG_MS, {1, POLLING_IN});
+	expect_ok(polling_modify(
+	    outer, polling_get_fd(p), POLLING_OUT, POLLING_LEVEL, 2));
+	expect_nothing(outer);
+	expect_ok(polling_delete(outer, polling_get_fd(p)));
+	expect_ok(polling_add(
+	    outer, polling_get_fd(p), POLLING_OUT, POLLING_LEVEL, 3));
+	expect_nothing(outer);
+	polling_destroy(outer);
+	polling_destroy(p);
+}
+END_TEST
+
 /* 85: sources that are ready when it is asked for the first time */
 START_TEST(the_descriptor_tells_of_what_was_before)
 {
@@ -366,6 +418,8 @@ add_lifetime_nesting(Suite *s)
 {
 	CASE(s, the_descriptor_is_one_or_none);
 	CASE_MODES(s, the_descriptor_tells_of_sources);
+	CASE(s, a_wake_up_takes_no_room);
+	CASE(s, the_descriptor_is_never_writable);
 	CASE_LOOP(
 	    s, the_descriptor_tells_of_what_was_before, CASE_SECONDS, 0, 3);
 	CASE(s, the_descriptor_tells_of_posts);

@@ -205,19 +205,33 @@ START_TEST(what_was_read_before_the_wait_is_not_reported)
 {
 	enum polling_mode mode = (enum polling_mode)_i;
 	struct polling *p = make_poller();
-	polling_fd pair[2];
+	struct polling_event event;
+	polling_fd pairs[2][2];
 
-	make_socketpair(pair);
-	expect_ok(polling_add(p, pair[0], POLLING_IN, mode, 1));
+	for (uintptr_t i = 0; i < 2; i++) {
+		make_socketpair(pairs[i]);
+		expect_ok(polling_add(p, pairs[i][0], POLLING_IN, mode, i + 1));
+	}
 	expect_nothing(p);
-	put_bytes(pair[1], 3);
+	put_bytes(pairs[0][1], 3);
 	settle();
-	get_bytes(pair[0], 3);
+	get_bytes(pairs[0][0], 3);
 	expect_nothing(p);
-	put_bytes(pair[1], 1);
-	expect_events(p, LONG_MS, {1, POLLING_IN});
+	/* The same for what a wait had no room for. */
+	put_bytes(pairs[0][1], 3);
+	put_bytes(pairs[1][1], 3);
+	settle();
+	ck_assert_int_eq(wait_ms(p, &event, 1, 0), 1);
+	get_bytes(pairs[0][0], 3);
+	get_bytes(pairs[1][0], 3);
+	expect_nothing(p);
+	expect_ok(polling_modify(p, pairs[0][0], POLLING_IN, mode, 3));
+	expect_nothing(p);
+	put_bytes(pairs[0][1], 1);
+	expect_events(p, LONG_MS, {3, POLLING_IN});
 	polling_destroy(p);
-	close_pair(pair);
+	close_pair(pairs[0]);
+	close_pair(pairs[1]);
 }
 END_TEST
 

@@ -130,6 +130,32 @@ START_TEST(a_number_used_again_is_not_watched_by_itself)
 }
 END_TEST
 
+/* 73: nor by a change that is meant for what had the number before */
+START_TEST(a_number_used_again_is_not_armed_by_a_change)
+{
+	enum polling_mode mode = (enum polling_mode)_i;
+	struct polling *p = make_poller();
+	polling_fd pair[2], other[2];
+
+	for (int history = 0; history < HISTORIES; history++) {
+		add_with_history(p, pair, mode, history);
+		make_socketpair(other);
+		put_bytes(other[1], 1);
+		close_fd(pair[0]);
+		move_fd(other[0], pair[0]);
+		ck_assert(
+		    polling_modify(p, pair[0], POLLING_IN, mode, 9) == 0 ||
+		    errno == ENOENT);
+		expect_silence(p);
+		expect_forgotten(p, pair[0]);
+		close_fd(pair[0]);
+		close_fd(pair[1]);
+		close_fd(other[1]);
+	}
+	polling_destroy(p);
+}
+END_TEST
+
 /* 73: a server that never deletes */
 START_TEST(numbers_are_used_again_and_again)
 {
@@ -422,6 +448,7 @@ add_closing(Suite *s)
 {
 	CASE_MODES(s, a_number_used_again_can_be_added);
 	CASE_MODES(s, a_number_used_again_is_not_watched_by_itself);
+	CASE_MODES(s, a_number_used_again_is_not_armed_by_a_change);
 	CASE_MODES(s, numbers_are_used_again_and_again);
 	CASE_MODES(s, a_source_closed_beside_a_duplicate_is_silent);
 	CASE_MODES(s, a_writable_source_closed_beside_a_duplicate_is_silent);

@@ -15,9 +15,11 @@
  * So a packet tells only which socket to look at, and one poll that does not
  * wait, of the whole batch, tells what holds. A socket of which nothing holds
  * is polled again. That look is under the poller's lock, so that nobody deletes
- * and closes one of these sockets meanwhile: Windows gives its number to the
+ * and closes one of these sockets meanwhile. Windows gives its number to the
  * next one at once, and the server of Wine 8 ends, and all programs with it, if
- * a socket is polled that another thread is just making.
+ * a socket is polled that another thread is just making: so that a number is
+ * looked at before it is polled, which leaves a gap that is hard to hit for
+ * sockets that are closed undeleted.
  *
  * The states of a poll, and the hazards:
  * - At home: the memory is ours. Away: the kernel's, until the packet has been
@@ -423,6 +425,15 @@ is_unconnected(SOCKET s)
 	       WSAGetLastError() == WSAEINVAL;
 }
 
+/* Whether the number stands for a socket, of this or another source. */
+static bool
+is_socket(SOCKET s)
+{
+	int type, length = sizeof type;
+
+	return getsockopt(s, SOL_SOCKET, SO_TYPE, (char *)&type, &length) == 0;
+}
+
 static uint16_t
 port_of(const struct sockaddr_storage *name)
 {
@@ -495,6 +506,8 @@ arm_socket(struct backend *b, struct source *s)
 	uint32_t events = afd_events(s->interest);
 	int error = 0;
 
+	if (!is_socket((SOCKET)s->handle))
+		return -EBADF;
 	if (w->end_seen && !(s->interest & (POLLING_IN | POLLING_RDHUP)))
 		events &= ~AFD_DISCONNECT;
 	w->unconnected = w->unconnected && is_unconnected((SOCKET)s->handle);
@@ -609,13 +622,10 @@ static bool
 is_closed(const struct source *s)
 {
 	const struct watch *w = s->watch;
-	int type, length = sizeof type;
 
 	if (s->flags & SOURCE_WAITABLE)
 		return !waitable_is(&w->handle, (HANDLE)s->handle);
-	return afd_is_over(&w->close->poll) ||
-	       getsockopt((SOCKET)s->handle, SOL_SOCKET, SO_TYPE, (char *)&type,
-		   &length) != 0 ||
+	return afd_is_over(&w->close->poll) || !is_socket((SOCKET)s->handle) ||
 	       is_another(w, (SOCKET)s->handle);
 }
 
@@ -779,7 +789,7 @@ socket_of(const struct backend *b, struct ready *r)
 	if (s == NULL || s->generation != r->generation)
 		return INVALID_SOCKET;
 	w = s->watch;
-	if (afd_is_over(&w->close->poll)) {
+	if (afd_is_over(&w->close->poll) || !is_socket((SOCKET)s->handle)) {
 		r->conditions = CONDITION_CLOSED;
 		return INVALID_SOCKET;
 	}

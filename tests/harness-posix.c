@@ -363,6 +363,7 @@ duplicate_fd(polling_fd fd)
 }
 
 const bool can_replace = true;
+const bool can_abandon = true;
 const bool end_may_wait = false;
 
 bool

@@ -361,6 +361,8 @@ polling_fd duplicate_fd(polling_fd fd);
  */
 bool duplicate_at(polling_fd fd, polling_fd number);
 extern const bool can_replace;
+/* Can a source be closed undeleted while other threads open descriptors? */
+extern const bool can_abandon;
 /* A loopback port that refuses for as long as *holder stays open. */
 uint16_t refusing_port(polling_fd *holder);
 /* 0 if connected or on the way, else the error's number. */

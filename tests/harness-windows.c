@@ -660,6 +660,13 @@ duplicate_fd(polling_fd fd)
 }
 
 const bool can_replace = false;
+/*
+ * A poll may go out to the number just when it becomes another socket's. Wine
+ * (8 and so far every later one) makes a socket in two steps, and its server
+ * ends with a failed assertion, and all programs with it, if the poll comes in
+ * between. There is no way to try that which would not do it.
+ */
+const bool can_abandon = false;
 /* AFD keeps the order of what comes. */
 const bool end_may_wait = true;
 

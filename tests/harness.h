@@ -70,6 +70,7 @@ void add_waiting(Suite *s);
 void add_notify(Suite *s);
 void add_threads(Suite *s);
 void add_lifetime(Suite *s);
+void add_timers(Suite *s);
 /* Where there are descriptors, signals and fork(). */
 void add_files(Suite *s);
 void add_registration_descriptors(Suite *s);
@@ -81,6 +82,10 @@ void add_notify_signals(Suite *s);
 void add_lifetime_forks(Suite *s);
 void add_lifetime_limits(Suite *s);
 void add_lifetime_nesting(Suite *s);
+void add_signals(Suite *s);
+void add_processes(Suite *s);
+void add_inherited_sources(Suite *s);
+void add_nested_sources(Suite *s);
 /* Where there are SOCKETs and handles. */
 void add_sockets(Suite *s);
 void add_waitable(Suite *s);
@@ -361,6 +366,8 @@ polling_fd duplicate_fd(polling_fd fd);
  */
 bool duplicate_at(polling_fd fd, polling_fd number);
 extern const bool can_replace;
+/* Can a source be closed undeleted while other threads open descriptors? */
+extern const bool can_abandon;
 /* A loopback port that refuses for as long as *holder stays open. */
 uint16_t refusing_port(polling_fd *holder);
 /* 0 if connected or on the way, else the error's number. */

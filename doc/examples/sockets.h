@@ -107,7 +107,8 @@ raise_limit(void)
 	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &limit); /* then it stays as it is */
 	(void)getrlimit(RLIMIT_NOFILE, &limit); /* did not fail before */
-	if ((uintmax_t)limit.rlim_cur > SIZE_MAX)
+	/* Its type may be wider than a size, and may be signed. */
+	if ((rlim_t)(size_t)limit.rlim_cur != limit.rlim_cur)
 		return SIZE_MAX;
 	return (size_t)limit.rlim_cur;
 }

@@ -514,7 +514,7 @@ read_file(file_type file, void *data, size_t length, int64_t offset)
 
 	if (ReadFile(file, data, (DWORD)length, &n, &place) ||
 	    GetLastError() == ERROR_HANDLE_EOF)
-		return n;
+		return (ssize_t)n;
 	errno = EIO;
 	return -1;
 }

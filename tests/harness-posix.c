@@ -128,6 +128,8 @@ now_ns(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+const int64_t cpu_tick_ns = 1;
+
 int64_t
 cpu_ns(void)
 {

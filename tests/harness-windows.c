@@ -352,6 +352,9 @@ filetime_to_ns(const FILETIME *t)
 	return ((int64_t)t->dwHighDateTime << 32 | t->dwLowDateTime) * 100;
 }
 
+/* As often as the clock of the system ticks; in Wine it is 10 ms. */
+const int64_t cpu_tick_ns = 15625000;
+
 int64_t
 cpu_ns(void)
 {

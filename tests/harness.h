@@ -291,8 +291,9 @@ struct polling *make_poller_with(unsigned flags);
 #define NS_PER_MS  INT64_C(1000000)
 #define NS_PER_SEC INT64_C(1000000000)
 int64_t now_ns(void);
-int64_t library_now(void); /* what polling_now() says, in nanoseconds */
-int64_t cpu_ns(void);      /* the processor time of all threads */
+int64_t library_now(void);        /* what polling_now() says, in nanoseconds */
+int64_t cpu_ns(void);             /* the processor time of all threads */
+extern const int64_t cpu_tick_ns; /* that is a multiple of this */
 double time_scale(void);
 void sleep_ns(int64_t ns);
 void sleep_ms(int ms);

@@ -13,9 +13,12 @@
 #     .\" output: one line of what it must print; none: anything will do
 #     .\" system: windows, if it is for that alone; compiled where MinGW is here
 #
+# Where the compiler is one for Windows, those are linked and run, by Wine if it
+# runs programs, and those that are made of POSIX are left out.
+#
 # From the environment: srcdir, builddir, CC, CFLAGS, CPPFLAGS, LDFLAGS,
-# LIBTOOL; each has a default. Exit status: 0, 1, or 77 if the library is not
-# built, so that only a part could be checked.
+# LIBTOOL; each has a default; and what tests/wine.sh looks at. Exit status: 0,
+# 1, or 77 if the library is not built, so that only a part could be checked.
 
 srcdir=${srcdir:-.}
 builddir=${builddir:-.}
@@ -28,6 +31,7 @@ from_makefile()
 }
 CC=${CC:-$(from_makefile CC)}
 CC=${CC:-cc}
+EXEEXT=${EXEEXT-}
 CPPFLAGS=${CPPFLAGS-}
 LDFLAGS=${LDFLAGS-}
 CFLAGS=${CFLAGS-$(from_makefile CFLAGS)}
@@ -38,8 +42,13 @@ header=$srcdir/include/polling.h
 doc=$srcdir/doc
 seconds=30 # what one example may take
 
+system=another
+# shellcheck disable=SC2086
+! echo | $CC -dM -E - 2>/dev/null | grep -q ' _WIN32 ' || system=windows
+
 failures=0
 programs=0
+left_out=0
 fail()
 {
     echo "FAIL: $*"
@@ -160,6 +169,14 @@ extract()
 run_limited()
 {
     program=$1
+    if [ "$system" = windows ]; then
+        # It has a limit of its own.
+        WINE_SECONDS=$seconds sh "$srcdir/tests/wine.sh" "$program" \
+            >"$3.lines" 2>"$3.err"
+        ended=$?
+        tr -d '\r' <"$3.lines" >"$3"
+        return "$ended"
+    fi
     "$program" <"$2" >"$3" 2>"$3.err" &
     pid=$!
     (
@@ -261,7 +278,7 @@ compile()
 link()
 {
     $LIBTOOL --tag=CC --mode=link $CC $CFLAGS $LDFLAGS -pthread -no-install \
-        -o "$1" "$1.o" "$library" >"$1.log" 2>&1 || {
+        -o "$1$EXEEXT" "$1.o" "$library" >"$1.log" 2>&1 || {
         cat "$1.log"
         return 1
     }
@@ -282,6 +299,9 @@ compile_for_windows()
     fi
 }
 
+headers='unistd|poll|signal|pthread|fcntl|(sys|arpa|net[a-z]*)/[a-z]*'
+posix_headers="^#include <($headers)\.h>"
+
 # One program: the name to report, and the path without its suffix.
 check_program()
 {
@@ -290,8 +310,13 @@ check_program()
         fail "$1 is no complete program"
         return
     fi
-    if [ -s "$2.system" ]; then
+    if [ -s "$2.system" ] && [ "$system" != windows ]; then
         compile_for_windows "$1" "$2"
+        return
+    fi
+    if [ "$system" = windows ] && grep -qE "$posix_headers" "$2.c"; then
+        echo "note: $1 is made of POSIX and left out"
+        left_out=$((left_out + 1))
         return
     fi
     if ! compile "$2"; then
@@ -304,7 +329,7 @@ check_program()
         return
     fi
     [ "$runs" = yes ] || return
-    run_limited "$2" "$2.in" "$2.got"
+    run_limited "$2$EXEEXT" "$2.in" "$2.got"
     status=$?
     if [ "$status" -ne 0 ]; then
         cat "$2.got" "$2.got.err"
@@ -361,9 +386,9 @@ for candidate in lib/libpolling.la libpolling.la; do
 done
 runs=no
 printf 'int main(void)\n{\n\treturn 42;\n}\n' >"$work/probe.c"
-if compile "$work/probe" && $CC $CFLAGS $LDFLAGS -o "$work/probe" \
+if compile "$work/probe" && $CC $CFLAGS $LDFLAGS -o "$work/probe$EXEEXT" \
     "$work/probe.o" 2>/dev/null; then
-    "$work/probe" 2>/dev/null
+    run_limited "$work/probe$EXEEXT" /dev/null "$work/probe.got"
     [ $? -eq 42 ] && runs=yes
 fi
 [ "$runs" = yes ] ||
@@ -382,5 +407,9 @@ if [ -z "$library" ]; then
         "compiled, but neither linked nor run"
     exit 77
 fi
-echo "$programs programs, $(grep -c . "$work/functions") functions"
+[ "$left_out" -lt "$programs" ] || {
+    echo "no program is left"
+    exit 1
+}
+echo "$((programs - left_out)) of $programs programs, $(grep -c . "$work/functions") functions"
 exit 0

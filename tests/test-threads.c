@@ -354,7 +354,10 @@ START_TEST(blocked_waits_sleep_between_changes)
 		sleep_ms((int)(2 * time_scale()));
 		busy += turns_round();
 	}
-	ck_assert_msg(busy < 2, "threads turned round %d times of 100", busy);
+	/* Where the time is told in long ticks, one may end by chance; threads
+	 * that turn round all the time make it happen half of the times. */
+	ck_assert_msg(busy < (cpu_tick_ns > NS_PER_MS ? 10 : 2),
+	    "threads turned round %d times of 100", busy);
 	for (int i = 1; i <= _i; i++) {
 		expect_ok(polling_notify(p));
 		ck_assert(reaches(&trouble, &done, i));

@@ -9,12 +9,13 @@
 # make gives it. The library's DLL is found. The program gets its time, but not
 # more: a test that hangs in Wine hangs for good.
 #
-# From the environment: WINE, WINE_RUNS (yes, no, native; see m4/wine.m4), and
-# CK_TIMEOUT_MULTIPLIER, which stretches the time. Exit status: the program's,
-# or 77 if it cannot be run here.
+# From the environment: WINE, WINE_RUNS (yes, no, native; see m4/wine.m4),
+# WINE_SECONDS, the time if it is not half an hour, and CK_TIMEOUT_MULTIPLIER,
+# which stretches it. Exit status: the program's, or 77 if it cannot be run here.
 
 set -eu
-minutes=30 # the suites have limits for each case, which are shorter
+# The suites have limits for each case, which are shorter.
+seconds=${WINE_SECONDS:-1800}
 
 program=$1
 shift
@@ -39,5 +40,5 @@ WINEPATH="Z:$(printf '%s\n' "$PWD/lib/.libs" | tr / '\\')"
 export WINEPATH
 stretch=$(printf '%.0f' "${CK_TIMEOUT_MULTIPLIER:-1}")
 [ "$stretch" -ge 1 ] || stretch=1
-exec timeout -k 10 $((minutes * 60 * stretch)) \
+exec timeout -k 10 $((seconds * stretch)) \
     "$WINE" "$program" "$@" </dev/null

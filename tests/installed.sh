@@ -73,10 +73,12 @@ run() {
         LD_LIBRARY_PATH=$1 PATH=$1:$PATH "./program$EXEEXT"
         ;;
     yes)
-        # Drive Z is the root. Lines end in two characters.
+        # Drive Z is the root. Lines end in two characters. Not to a pipe:
+        # what Wine leaves running for a while would keep it open.
+        # shellcheck disable=SC1003
         WINEPATH="Z:$(printf '%s\n' "$1" | tr / '\\')" \
-            timeout -k 10 120 "$WINE" "./program$EXEEXT" </dev/null |
-            tr -d '\r'
+            timeout -k 10 120 "$WINE" "./program$EXEEXT" </dev/null >said
+        tr -d '\r' <said
         ;;
     esac
 }

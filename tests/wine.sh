@@ -36,6 +36,7 @@ no)
     ;;
 esac
 # Drive Z is the root.
+# shellcheck disable=SC1003
 WINEPATH="Z:$(printf '%s\n' "$PWD/lib/.libs" | tr / '\\')"
 export WINEPATH
 stretch=$(printf '%.0f' "${CK_TIMEOUT_MULTIPLIER:-1}")

@@ -59,6 +59,22 @@ if [ -f lib/libpolling.sym ]; then
     compare lib/libpolling.sym "$scratch/list"
 fi
 
+# What the compiler puts before each name of C for the linker: an underscore on
+# 32-bit Windows and Apple's systems, nothing on most others.
+# shellcheck disable=SC2086
+prefix=$(echo __USER_LABEL_PREFIX__ | $CC ${CPPFLAGS-} -E - | sed '/^#/d')
+case $prefix in
+*USER_LABEL_PREFIX* | *[!_.$]*) prefix= ;;
+esac
+
+# unprefixed: names without it. What has none is no name of C, and stays.
+unprefixed() {
+    prefix=$prefix awk '{
+        p = ENVIRON["prefix"]
+        print index($0, p) == 1 ? substr($0, length(p) + 1) : $0
+    }'
+}
+
 if ! $NM --version >/dev/null 2>&1; then
     echo "SKIP: no $NM to read the libraries with"
     exit $((status ? 1 : 77))
@@ -70,7 +86,7 @@ if [ -f "$shared" ]; then
     # Versioned names are NAME@@NODE, and the node itself is a symbol.
     $NM -D --defined-only "$shared" >"$scratch/dynamic"
     awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' "$scratch/dynamic" |
-        sort >"$scratch/shared"
+        unprefixed | sort >"$scratch/shared"
     compare "$shared" "$scratch/shared"
     if [ "${VERSION_SCRIPT:-yes}" = no ]; then
         echo "symbol versions: not checked, the linker has none"
@@ -118,8 +134,8 @@ if [ -f "$static" ]; then
     # Sanitizers and profilers add names of their own, with two underscores;
     # GCC adds some for Windows, with a dot or with a name of the linker's.
     $NM -g --defined-only "$static" >"$scratch/global" 2>/dev/null
-    awk 'NF == 3 && $3 !~ /^polling_priv_/ && $3 !~ /^(__|\.)/ { print $3 }' \
-        "$scratch/global" | sort -u >"$scratch/static"
+    awk 'NF == 3 { print $3 }' "$scratch/global" | unprefixed |
+        awk '!/^polling_priv_/ && !/^(__|\.)/' | sort -u >"$scratch/static"
     compare "$static" "$scratch/static"
 else
     echo "static library: not built, not checked"

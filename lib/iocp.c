@@ -40,6 +40,12 @@
  * but its closing: when that is over, the registration is dead, whatever the
  * number stands for now. If a duplicate of the socket is open it does not end,
  * but a look at the closed number fails, or shows other ports.
+ * The first poll cannot do that beside its own work: it is at home when an
+ * event was just reported or the source is disarmed, which is when programs
+ * close sockets, and sending one for the closing each time would cost every
+ * oneshot event two calls. The price is that the server of Wine 8, which goes
+ * through all polls for every event of a socket, has twice as many to go
+ * through.
  *
  * AFD goes through all polls of a device handle, so that no more than 32
  * sockets share one.

@@ -84,7 +84,8 @@ crew_join(struct crew *crew)
 	}
 }
 
-/* After this moment what is to come has not come: LONG_MS, stretched. */
+/* If nothing comes until this moment, what is to come has not come: LONG_MS,
+ * stretched. */
 static inline int64_t
 patience(void)
 {
@@ -92,17 +93,21 @@ patience(void)
 }
 
 /*
- * Lets others run until the counter has the value; false if it never has, or
- * if there is trouble before.
+ * Lets others run until the counter has the value; false if it stands still
+ * before, or if there is trouble.
  */
 static inline bool
 reaches(struct trouble *trouble, atomic_int *counter, int value)
 {
 	int64_t give_up = patience();
+	int count, last = atomic_load(counter);
 
-	while (atomic_load(counter) < value) {
+	while ((count = atomic_load(counter)) < value) {
+		if (count != last)
+			give_up = patience();
 		if (in_trouble(trouble) || now_ns() > give_up)
 			return false;
+		last = count;
 		yield_thread();
 	}
 	return true;

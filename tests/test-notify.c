@@ -612,6 +612,7 @@ read_stream(struct stream *s, enum polling_mode mode)
 		check_that(&s->trouble, read_fd(s->pair[0], &byte, 1) == 1);
 		check_that(&s->trouble,
 		    polling_modify(s->p, s->pair[0], POLLING_IN, mode, 1) == 0);
+		give_up = patience();
 		i++;
 	}
 	return true;

@@ -491,10 +491,9 @@ handle_shared_events(void *argument)
 static void
 write_shared(struct shared *s, int bytes)
 {
-	int64_t give_up = patience();
-
 	for (int i = 0; i < bytes && !in_trouble(&s->trouble); i++) {
 		polling_fd fd = s->pairs[i % SHARED_SOURCES][1];
+		int64_t give_up = patience();
 
 		while (write_fd(fd, "x", 1) != 1) {
 			if (!check_that(&s->trouble, now_ns() < give_up))
@@ -859,8 +858,13 @@ expect_calm(struct chaos *c)
 		}
 	}
 	for (int64_t give_up = patience();
-	     c->received != c->posted && now_ns() < give_up;)
+	     c->received != c->posted && now_ns() < give_up;) {
+		int before = c->received;
+
 		chaos_wait(&t);
+		if (c->received != before)
+			give_up = patience();
+	}
 	expect_no_trouble(&c->trouble);
 	ck_assert_int_eq(c->received, c->posted);
 	expect_nothing(c->p);

@@ -20,6 +20,9 @@
 #define POLLING_H
 
 #include <stdint.h>
+#ifndef _WIN32
+#include <sys/types.h> /* pid_t */
+#endif
 #include <time.h>
 
 #define POLLING_VERSION_MAJOR 1
@@ -49,6 +52,13 @@ typedef uintptr_t polling_fd;
 typedef int polling_fd;
 #endif
 
+/* A process: its pid_t, on Windows its identifier, a DWORD. */
+#ifdef _WIN32
+typedef unsigned long polling_pid;
+#else
+typedef pid_t polling_pid;
+#endif
+
 /* How a source reports. */
 enum polling_mode {
 	/* Any event disarms the whole source until polling_modify(). */
@@ -75,17 +85,18 @@ enum polling_mode {
 #define POLLING_RDHUP 0x00002000u /* the peer has shut down its writing */
 
 /* What happened to sources that are no descriptors. */
-#define POLLING_TIMER  0x00010000u
-#define POLLING_SIGNAL 0x00020000u
-#define POLLING_EXIT   0x00040000u
-#define POLLING_FORK   0x00080000u
-#define POLLING_EXEC   0x00100000u
+#define POLLING_TIMER  0x00010000u /* a timer is due */
+#define POLLING_SIGNAL 0x00020000u /* a signal came */
+#define POLLING_EXIT   0x00040000u /* a process has ended */
+#define POLLING_FORK   0x00080000u /* it has made a child (kqueue only) */
+#define POLLING_EXEC   0x00100000u /* it runs another program (likewise) */
 
 /* One event, as reported by a wait or queued by polling_post(). */
 struct polling_event {
 	uintptr_t key;   /* as registered; any value */
 	uint32_t events; /* what happened: POLLING_IN and so on */
-	uint32_t data;   /* payload of a posted event; 0 for descriptors */
+	uint32_t data;   /* a timer's expirations, a signal's count, a post's
+			  * payload; 0 for descriptors */
 };
 
 /* For polling_create(): a signal handler ends a wait with EINTR. */
@@ -184,6 +195,83 @@ POLLING_API int polling_notify(struct polling *p);
  */
 POLLING_API int polling_post(
     struct polling *p, const struct polling_event *event);
+
+/*
+ * Adds a timer that is due first after the time *first from now and then every
+ * *interval; without one (NULL or zero) it is due once, and gone with its
+ * event. id is the caller's name for it, any value; timers have names of their
+ * own, apart from those of other sources. Its events have POLLING_TIMER and in
+ * data how often it has been due since the last one, UINT32_MAX at most. It is
+ * never early, and a time past the range of the clock never comes. No system
+ * call is made, unless a thread that waits has to wait for less. Errors: EEXIST
+ * (there is one of this id), EINVAL (a negative time, or nanoseconds out of [0,
+ * 999999999]), EFAULT (first is NULL), ENOMEM.
+ */
+POLLING_API int polling_add_timer(struct polling *p, uintptr_t id,
+    const struct timespec *first, const struct timespec *interval,
+    uintptr_t key);
+
+/*
+ * Starts it again as if it were new: with these times from now, and with this
+ * key. What was due before and not reported is forgotten.
+ * Errors: ENOENT (none of this id), EINVAL, EFAULT, ENOMEM as above.
+ */
+POLLING_API int polling_modify_timer(struct polling *p, uintptr_t id,
+    const struct timespec *first, const struct timespec *interval,
+    uintptr_t key);
+
+/*
+ * Forgets it. Errors: ENOENT (none of this id: never added, or it was to be due
+ * once and its event was returned).
+ */
+POLLING_API int polling_delete_timer(struct polling *p, uintptr_t id);
+
+/*
+ * Watches a signal of this process: while it is registered in any poller its
+ * own action is suppressed, and each time it has come there is one event with
+ * POLLING_SIGNAL and in data how often, at least 1. A signal that all threads
+ * block does not come. The signal's disposition is the library's until the last
+ * poller deletes it, and then what it was before, unless the program has
+ * changed it meanwhile. On Windows SIGINT, SIGBREAK and SIGTERM are what the
+ * console tells: Ctrl-C, Ctrl-Break, and its closing.
+ * Errors: EEXIST (added already), EINVAL (no such signal, SIGKILL, SIGSTOP, an
+ * unknown mode), ENOTSUP (no such mode here), ENOMEM.
+ */
+POLLING_API int polling_add_signal(
+    struct polling *p, int signo, enum polling_mode mode, uintptr_t key);
+
+/*
+ * Replaces mode and key and arms it again. What came while it was disarmed is
+ * reported. Errors: ENOENT (not registered), EINVAL, ENOTSUP as above.
+ */
+POLLING_API int polling_modify_signal(
+    struct polling *p, int signo, enum polling_mode mode, uintptr_t key);
+
+/* Forgets it. Errors: ENOENT (not registered). */
+POLLING_API int polling_delete_signal(struct polling *p, int signo);
+
+/*
+ * Watches a process: what is POLLING_EXIT and, where
+ * POLLING_FEATURE_PROCESS_FORK is there, POLLING_FORK and POLLING_EXEC; 0
+ * registers it disarmed. Its end is reported once for each arming, also if it
+ * came before; a child stays to be waited for by waitpid(), and its status with
+ * it. Errors: EEXIST (added already), ESRCH (no such process, or waited for),
+ * EINVAL (unknown bits), ENOTSUP (POLLING_FORK or POLLING_EXEC; or a process
+ * that is no child, where the system tells of children only), EMFILE, ENFILE,
+ * ENOMEM.
+ */
+POLLING_API int polling_add_process(
+    struct polling *p, polling_pid pid, uint32_t what, uintptr_t key);
+
+/*
+ * Replaces what and key and arms it again.
+ * Errors: ENOENT (not registered), EINVAL, ENOTSUP as above.
+ */
+POLLING_API int polling_modify_process(
+    struct polling *p, polling_pid pid, uint32_t what, uintptr_t key);
+
+/* Forgets it. Errors: ENOENT (not registered). */
+POLLING_API int polling_delete_process(struct polling *p, polling_pid pid);
 
 #ifdef _WIN32
 /*

@@ -41,6 +41,9 @@ struct ready {
 #define CONDITION_CLOSED 0x80000000u
 /* The kernel's report does not say all: backend_look() is to be asked. */
 #define CONDITION_LOOK 0x40000000u
+/* A report of a process, in POLLING_EXIT and so on. fd is the complement of its
+ * id, so that it fits no descriptor, and generation is the process's. */
+#define CONDITION_PROCESS 0x20000000u
 /* With CONDITION_LOOK the backend may use these bits for itself. */
 #define CONDITION_PRIVATE 0x0f000000u
 
@@ -121,6 +124,21 @@ int backend_wait(struct backend *b, struct ready *out, int capacity,
 /* Makes one thread return from backend_wait(), now or, if none is there, the
  * next one that would block. Safe in signal handlers; not locked. */
 int backend_wake(struct backend *b);
+
+/* Has what backend_fd() returned become readable at a moment of the monotonic
+ * clock, or not for that reason if it is NULL. It stays readable until the next
+ * call or the next backend_wait(). Called only once backend_fd() has been.
+ * Locked. */
+void backend_alarm(struct backend *b, const struct timespec *at);
+
+/* Watches a process for its end and for what, which is POLLING_FORK and
+ * POLLING_EXEC or less, until its end or backend_remove_process(); reports
+ * carry the generation. Returns 0, -ESRCH, also for one that has ended,
+ * -ENOTSUP if this kernel has no such thing, or another negative errno. Locked.
+ */
+int backend_add_process(
+    struct backend *b, polling_pid pid, uint32_t what, uint32_t generation);
+void backend_remove_process(struct backend *b, polling_pid pid);
 
 #if HAVE_HANDLES
 /* Fills in what holds now of the sources that backend_wait() has reported.

@@ -25,6 +25,9 @@
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#if HAVE_TIMERFD_CREATE
+#include <sys/timerfd.h>
+#endif
 #include <unistd.h>
 
 #include "backend.h"
@@ -64,6 +67,7 @@ struct backend {
 	int outer;  /* watches epfd; what backend_fd() gives. -1 until then:
 		     * a loop that nests the poller must not lose it when
 		     * the instance is replaced. */
+	int alarm;  /* a timerfd in outer; -1 as long as that is */
 	int hangup; /* the read end of a pipe without writers, which wakes
 		     * every thread that waits in a replaced instance; -1
 		     * until one is */
@@ -204,6 +208,7 @@ backend_open(struct backend **out, struct registry *r)
 		return -ENOMEM;
 	b->registry = r;
 	b->outer = -1;
+	b->alarm = -1;
 	b->hangup = -1;
 	error = wakeup_open(&b->wake);
 	if (error != 0)
@@ -234,6 +239,8 @@ backend_close(struct backend *b, bool inherited)
 	(void)inherited;
 	if (b->outer >= 0)
 		close(b->outer);
+	if (b->alarm >= 0)
+		close(b->alarm);
 	if (b->hangup >= 0)
 		close(b->hangup);
 	close(b->epfd);
@@ -532,6 +539,28 @@ backend_wake(struct backend *b)
 	return wakeup_signal(&b->wake);
 }
 
+/* Makes a timer that fd, an epoll instance, watches. */
+static int
+open_alarm(int fd)
+{
+#if HAVE_TIMERFD_CREATE
+	int alarm = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	int error;
+
+	if (alarm < 0)
+		return -errno;
+	error = control(fd, EPOLL_CTL_ADD, alarm, EPOLLIN, WAKE_TOKEN);
+	if (error != 0) {
+		close(alarm);
+		return error;
+	}
+	return alarm;
+#else
+	(void)fd;
+	return -ENOSYS;
+#endif
+}
+
 int
 backend_fd(struct backend *b)
 {
@@ -543,10 +572,56 @@ backend_fd(struct backend *b)
 	if (fd < 0)
 		return -errno;
 	error = control(fd, EPOLL_CTL_ADD, b->epfd, EPOLLIN, WAKE_TOKEN);
-	if (error != 0) {
-		close(fd);
-		return error;
-	}
+	if (error != 0)
+		goto close_fd;
+	error = open_alarm(fd);
+	/* Where it is not to be had, ENOSYS or a container's denial, the
+	 * descriptor does not tell of timers. */
+	if (error == -EMFILE || error == -ENFILE || error == -ENOMEM)
+		goto close_fd;
+	b->alarm = error >= 0 ? error : -1;
 	b->outer = fd;
 	return fd;
+
+close_fd:
+	close(fd);
+	return error;
+}
+
+void
+backend_alarm(struct backend *b, const struct timespec *at)
+{
+#if HAVE_TIMERFD_CREATE
+	/* All zeros turns it off; and the clock is past its first nanosecond.
+	 */
+	struct itimerspec when = {.it_value = {0, 0}};
+
+	if (at != NULL)
+		when.it_value = *at;
+	if (b->alarm >= 0)
+		/* It cannot fail for a timerfd and a valid time. */
+		(void)timerfd_settime(b->alarm, TFD_TIMER_ABSTIME, &when, NULL);
+#else
+	(void)b;
+	(void)at;
+#endif
+}
+
+/* Processes are no business of this kernel's. */
+int
+backend_add_process(
+    struct backend *b, polling_pid pid, uint32_t what, uint32_t generation)
+{
+	(void)b;
+	(void)pid;
+	(void)what;
+	(void)generation;
+	return -ENOTSUP;
+}
+
+void
+backend_remove_process(struct backend *b, polling_pid pid)
+{
+	(void)b;
+	(void)pid;
 }

@@ -19,6 +19,7 @@
 #endif
 
 #include "fork.h"
+#include "signals.h"
 
 static struct lock list_lock = LOCK_INITIALIZER;
 static struct fork_entry *first, *last;
@@ -35,10 +36,13 @@ before_fork(void)
 	lock_acquire(&list_lock);
 	for (struct fork_entry *e = first; e != NULL; e = e->next)
 		lock_acquire(e->lock);
+#if HAVE_SIGACTION
+	signal_before_fork();
+#endif
 }
 
 static void
-after_fork(void)
+release_all(void)
 {
 	for (struct fork_entry *e = last; e != NULL; e = e->previous)
 		lock_release(e->lock);
@@ -46,10 +50,22 @@ after_fork(void)
 }
 
 static void
+after_fork(void)
+{
+#if HAVE_SIGACTION
+	signal_after_fork();
+#endif
+	release_all();
+}
+
+static void
 after_fork_in_child(void)
 {
 	atomic_fetch_add_explicit(&generation, 1, memory_order_relaxed);
-	after_fork();
+#if HAVE_SIGACTION
+	signal_after_fork_in_child();
+#endif
+	release_all();
 }
 
 static void

@@ -935,3 +935,11 @@ backend_close(struct backend *b, bool inherited)
 	lock_destroy(&b->lock);
 	free(b);
 }
+
+void
+backend_alarm(struct backend *b, const struct timespec *at)
+{
+	/* Never called: there is no descriptor. */
+	(void)b;
+	(void)at;
+}

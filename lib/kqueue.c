@@ -104,6 +104,9 @@ static const struct kevent filters[FILTERS] = {[READ] = {.filter = EVFILT_READ},
 #define TOKEN_QUIET 0x80000000u
 #define WAKE_TOKEN  0u
 
+/* The number of the timer behind backend_alarm(). */
+#define ALARM_IDENT 1
+
 /* Changes that wait for the next kevent(). */
 #define STAGED_MAX 64
 
@@ -379,6 +382,8 @@ backend_features(const struct backend *b)
 			    1u << POLLING_FEATURE_EDGE |
 			    1u << POLLING_FEATURE_RDHUP |
 			    1u << POLLING_FEATURE_FD |
+			    1u << POLLING_FEATURE_PROCESS |
+			    1u << POLLING_FEATURE_PROCESS_FORK |
 			    1u << POLLING_FEATURE_FILE;
 
 	if (b->has_except)
@@ -1058,7 +1063,7 @@ struct merger {
 static struct ready *
 merge(struct merger *m, const struct kevent *k)
 {
-	int fd = (int)k->ident;
+	int fd = k->filter == EVFILT_PROC ? ~(int)k->ident : (int)k->ident;
 	uint32_t generation = token_of(k) & GENERATION_MAX;
 	unsigned bucket = (unsigned)fd % BUCKETS;
 	struct ready *r;
@@ -1088,6 +1093,14 @@ translate(struct merger *m, const struct kevent *k, bool full)
 		/* Of an EV_ENABLE. */
 		if (k->data != 0)
 			merge(m, k)->conditions = CONDITION_LOOK | SEEN_GONE;
+		return;
+	}
+	if (k->filter == EVFILT_PROC) {
+		seen = CONDITION_PROCESS;
+		seen |= k->fflags & NOTE_EXIT ? POLLING_EXIT : 0;
+		seen |= k->fflags & NOTE_FORK ? POLLING_FORK : 0;
+		seen |= k->fflags & NOTE_EXEC ? POLLING_EXEC : 0;
+		merge(m, k)->conditions |= seen;
 		return;
 	}
 #if EXCEPT_FLAGS
@@ -1128,7 +1141,7 @@ collect(struct backend *b, const struct kevent *events, int n, bool full,
 			continue;
 		}
 		*woken = true;
-		if (!b->has_user)
+		if (!b->has_user && events[i].filter == EVFILT_READ)
 			wakeup_drain(&b->wake);
 	}
 	return m.count;
@@ -1262,4 +1275,60 @@ int
 backend_fd(struct backend *b)
 {
 	return b->kq;
+}
+
+/* A change of the one timer. Every system counts in milliseconds by default. */
+static void
+set_timer(struct kevent *k, int flags, int milliseconds)
+{
+	memset(k, 0, sizeof *k);
+	EV_SET(k, ALARM_IDENT, EVFILT_TIMER, (unsigned short)flags, 0,
+	    milliseconds, (void *)(uintptr_t)WAKE_TOKEN);
+}
+
+void
+backend_alarm(struct backend *b, const struct timespec *at)
+{
+	static const struct timespec soon = {0, 1};
+	struct timespec left;
+	struct kevent k;
+
+	/* ENOENT if it has fired, or was never set. A new time for one that is
+	 * there is not taken everywhere. */
+	set_timer(&k, EV_DELETE, 0);
+	(void)change(b->kq, &k, 1);
+	if (at == NULL)
+		return;
+	if (!clock_left(&left, at))
+		left = soon;
+	/* A kernel that counts in ticks may be early by one. */
+	set_timer(&k, EV_ADD | EV_ONESHOT,
+	    clock_milliseconds(clock_shorter(&left, &longest)) + 1);
+	(void)change(b->kq, &k, 1);
+}
+
+int
+backend_add_process(
+    struct backend *b, polling_pid pid, uint32_t what, uint32_t generation)
+{
+	unsigned notes = NOTE_EXIT;
+	struct kevent k;
+
+	notes |= what & POLLING_FORK ? NOTE_FORK : 0;
+	notes |= what & POLLING_EXEC ? NOTE_EXEC : 0;
+	memset(&k, 0, sizeof k);
+	EV_SET(&k, (uintptr_t)pid, EVFILT_PROC, EV_ADD | EV_CLEAR, notes, 0,
+	    (void *)(uintptr_t)generation);
+	return change(b->kq, &k, 1);
+}
+
+void
+backend_remove_process(struct backend *b, polling_pid pid)
+{
+	struct kevent k;
+
+	memset(&k, 0, sizeof k);
+	EV_SET(&k, (uintptr_t)pid, EVFILT_PROC, EV_DELETE, 0, 0, NULL);
+	/* ENOENT: it has ended, or its end was reported. */
+	(void)change(b->kq, &k, 1);
 }

@@ -10,24 +10,27 @@
 #ifndef LIBPOLLING_NAMESPACE_H
 #define LIBPOLLING_NAMESPACE_H
 
-#define backend_add         polling_priv_backend_add
-#define backend_apply       polling_priv_backend_apply
-#define backend_close       polling_priv_backend_close
-#define backend_fd          polling_priv_backend_fd
-#define backend_features    polling_priv_backend_features
-#define backend_handle      polling_priv_backend_handle
-#define backend_knows       polling_priv_backend_knows
-#define backend_look_at_all polling_priv_backend_look_at_all
-#define backend_look        polling_priv_backend_look
-#define backend_name        polling_priv_backend_name
-#define backend_open        polling_priv_backend_open
-#define backend_prune       polling_priv_backend_prune
-#define backend_remove      polling_priv_backend_remove
-#define backend_stale       polling_priv_backend_stale
-#define backend_unwanted    polling_priv_backend_unwanted
-#define backend_wait        polling_priv_backend_wait
-#define backend_verify_max  polling_priv_backend_verify_max
-#define backend_wake        polling_priv_backend_wake
+#define backend_add            polling_priv_backend_add
+#define backend_add_process    polling_priv_backend_add_process
+#define backend_alarm          polling_priv_backend_alarm
+#define backend_apply          polling_priv_backend_apply
+#define backend_close          polling_priv_backend_close
+#define backend_fd             polling_priv_backend_fd
+#define backend_features       polling_priv_backend_features
+#define backend_handle         polling_priv_backend_handle
+#define backend_knows          polling_priv_backend_knows
+#define backend_look           polling_priv_backend_look
+#define backend_look_at_all    polling_priv_backend_look_at_all
+#define backend_name           polling_priv_backend_name
+#define backend_open           polling_priv_backend_open
+#define backend_prune          polling_priv_backend_prune
+#define backend_remove         polling_priv_backend_remove
+#define backend_remove_process polling_priv_backend_remove_process
+#define backend_stale          polling_priv_backend_stale
+#define backend_unwanted       polling_priv_backend_unwanted
+#define backend_wait           polling_priv_backend_wait
+#define backend_verify_max     polling_priv_backend_verify_max
+#define backend_wake           polling_priv_backend_wake
 
 #define clock_deadline     polling_priv_clock_deadline
 #define clock_left         polling_priv_clock_left
@@ -60,6 +63,35 @@
 #define fork_resign polling_priv_fork_resign
 #define fork_stamp  polling_priv_fork_stamp
 
+#define idmap_clear  polling_priv_idmap_clear
+#define idmap_find   polling_priv_idmap_find
+#define idmap_insert polling_priv_idmap_insert
+#define idmap_remove polling_priv_idmap_remove
+
+#define poller_alert          polling_priv_poller_alert
+#define poller_changed        polling_priv_poller_changed
+#define poller_check          polling_priv_poller_check
+#define poller_check_mode     polling_priv_poller_check_mode
+#define poller_has            polling_priv_poller_has
+#define poller_result         polling_priv_poller_result
+#define poller_timers_changed polling_priv_poller_timers_changed
+
+#define process_report        polling_priv_process_report
+#define processes_check       polling_priv_processes_check
+#define processes_clear       polling_priv_processes_clear
+#define processes_take        polling_priv_processes_take
+#define processes_watch_again polling_priv_processes_watch_again
+
+#define signal_after_fork          polling_priv_signal_after_fork
+#define signal_after_fork_in_child polling_priv_signal_after_fork_in_child
+#define signal_attach              polling_priv_signal_attach
+#define signal_before_fork         polling_priv_signal_before_fork
+#define signal_detach              polling_priv_signal_detach
+#define signals_attach_again       polling_priv_signals_attach_again
+#define signals_clear              polling_priv_signals_clear
+#define signals_init               polling_priv_signals_init
+#define signals_take               polling_priv_signals_take
+
 #define post_clear polling_priv_post_clear
 #define post_push  polling_priv_post_push
 #define post_take  polling_priv_post_take
@@ -84,6 +116,15 @@
 #define registry_pop_changed polling_priv_registry_pop_changed
 #define registry_remove      polling_priv_registry_remove
 #define registry_unchange    polling_priv_registry_unchange
+
+#define timers_add         polling_priv_timers_add
+#define timers_clear       polling_priv_timers_clear
+#define timers_delete      polling_priv_timers_delete
+#define timers_due         polling_priv_timers_due
+#define timers_modify      polling_priv_timers_modify
+#define timers_nanoseconds polling_priv_timers_nanoseconds
+#define timers_next        polling_priv_timers_next
+#define timers_take        polling_priv_timers_take
 
 #define waitable_arm    polling_priv_waitable_arm
 #define waitable_cancel polling_priv_waitable_cancel

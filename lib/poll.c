@@ -637,3 +637,30 @@ backend_fd(struct backend *b)
 	(void)b;
 	return -ENOTSUP;
 }
+
+void
+backend_alarm(struct backend *b, const struct timespec *at)
+{
+	/* Never called: there is no descriptor. */
+	(void)b;
+	(void)at;
+}
+
+/* Processes are no business of this kernel's. */
+int
+backend_add_process(
+    struct backend *b, polling_pid pid, uint32_t what, uint32_t generation)
+{
+	(void)b;
+	(void)pid;
+	(void)what;
+	(void)generation;
+	return -ENOTSUP;
+}
+
+void
+backend_remove_process(struct backend *b, polling_pid pid)
+{
+	(void)b;
+	(void)pid;
+}

@@ -20,39 +20,25 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "backend.h"
 #include "clock.h"
-#include "file.h"
-#include "fork.h"
-#include "lock.h"
-#include "polling.h"
-#include "post.h"
+#include "poller.h"
+
+/* What the core has over every backend. */
+#if HAVE_SIGACTION || HAVE_HANDLES
+#define SIGNAL_FEATURE (1u << POLLING_FEATURE_SIGNAL)
+#else
+#define SIGNAL_FEATURE 0u
+#endif
+#if (HAVE_SIGACTION && HAVE_WAITID) || HAVE_HANDLES
+#define PROCESS_FEATURE (1u << POLLING_FEATURE_PROCESS)
+#else
+#define PROCESS_FEATURE 0u
+#endif
+#define CORE_FEATURES \
+	(1u << POLLING_FEATURE_TIMER | SIGNAL_FEATURE | PROCESS_FEATURE)
 
 #define STRING_(x) #x
 #define STRING(x)  STRING_(x)
-
-/* Who reports first in a wait, in turn: with room for one event, nobody
- * starves. */
-enum turn { TURN_FILES, TURN_POSTS, TURN_KERNEL };
-
-struct polling {
-	struct lock lock;        /* guards all but the atomic members */
-	atomic_uint sleepers;    /* threads that block or are about to; one
-				  * more for ever once the descriptor was
-				  * handed out, since its reader is unseen */
-	atomic_bool notified;    /* a notification that no wait has met */
-	atomic_bool work;        /* something for prepare() to do */
-	unsigned flags;          /* as given to polling_create() */
-	atomic_uint stamp;       /* fork_stamp() of the process it belongs to */
-	bool exposed;            /* polling_get_fd() was called */
-	bool pruned;             /* by a polling_reinit() that failed later */
-	enum turn turn;          /* who has the first right to room */
-	struct backend *backend; /* never NULL */
-	struct registry registry;
-	struct file_queue files;
-	struct post_queue posts;
-	struct fork_entry entry;
-};
 
 static const struct timespec no_time;
 
@@ -86,7 +72,7 @@ check(const struct polling *p)
 static bool
 has_feature(const struct polling *p, unsigned feature)
 {
-	return (backend_features(p->backend) >> feature) & 1;
+	return ((backend_features(p->backend) | CORE_FEATURES) >> feature) & 1;
 }
 
 /* A number that no descriptor ever has. */
@@ -101,11 +87,8 @@ is_descriptor(polling_fd fd)
 }
 
 static int
-check_interest(const struct polling *p, uint32_t interest, uint32_t allowed,
-    enum polling_mode mode)
+check_mode(const struct polling *p, enum polling_mode mode)
 {
-	if (interest & ~allowed)
-		return -EINVAL;
 	switch (mode) {
 	case POLLING_ONESHOT:
 		return 0;
@@ -118,13 +101,47 @@ check_interest(const struct polling *p, uint32_t interest, uint32_t allowed,
 	return -EINVAL;
 }
 
+static int
+check_interest(const struct polling *p, uint32_t interest, uint32_t allowed,
+    enum polling_mode mode)
+{
+	return interest & ~allowed ? -EINVAL : check_mode(p, mode);
+}
+
+int
+poller_result(int r)
+{
+	return result(r);
+}
+
+int
+poller_check(const struct polling *p)
+{
+	return check(p);
+}
+
+bool
+poller_has(const struct polling *p, unsigned feature)
+{
+	return has_feature(p, feature);
+}
+
+int
+poller_check_mode(const struct polling *p, enum polling_mode mode)
+{
+	return check_mode(p, mode);
+}
+
 /* Nothing is there yet to be lost: for a new poller and a rebuilt one. */
 static void
 reset(struct polling *p)
 {
 	atomic_store(&p->sleepers, 0);
-	atomic_store(&p->notified, false);
-	atomic_store(&p->work, false);
+	atomic_store(&p->attention, 0);
+	atomic_store(&p->work, 0);
+	p->keeper = NULL;
+	p->unattended = false;
+	p->alarm_at = TIMER_NEVER;
 	p->exposed = false;
 	p->pruned = false;
 	post_clear(&p->posts);
@@ -149,6 +166,7 @@ polling_create(unsigned flags)
 	atomic_store(&p->stamp, fork_stamp());
 	p->files.head = p->files.tail = NO_FD;
 	registry_clear(&p->registry);
+	signals_init(&p->signals);
 	reset(p);
 	error = lock_init(&p->lock);
 	if (error != 0)
@@ -176,6 +194,10 @@ polling_destroy(struct polling *p)
 {
 	if (p == NULL)
 		return;
+	/* First, so that no handler looks at the rest. */
+	signals_clear(&p->signals);
+	processes_clear(p);
+	timers_clear(&p->timers);
 	backend_close(p->backend, is_inherited(p));
 	fork_resign(&p->entry);
 	registry_free(&p->registry);
@@ -184,28 +206,89 @@ polling_destroy(struct polling *p)
 	free(p);
 }
 
-/* Whether prepare() would find something. Locked. */
-static bool
-has_work(const struct polling *p)
+/* What prepare() would find, as WORK_ bits. Locked. */
+static unsigned
+work_of(const struct polling *p)
 {
-	return registry_pending(&p->registry) || p->files.count != 0 ||
-	       p->posts.count != 0;
+	bool now = registry_pending(&p->registry) || p->files.count != 0 ||
+		   p->posts.count != 0 || p->unattended || p->signals.due ||
+		   p->processes.due != 0;
+
+	return (now ? WORK_NOW : 0) |
+	       (timers_count(&p->timers) != 0 ? WORK_TIMERS : 0);
 }
 
 /* After a change that a wait must see. Locked. */
 static void
 changed(struct polling *p)
 {
-	atomic_store(&p->work, has_work(p));
+	atomic_store(&p->work, work_of(p));
 	if (atomic_load(&p->sleepers) == 0)
 		return;
 	if (registry_pending(&p->registry)) {
 		backend_apply(p->backend, true);
-		atomic_store(&p->work, has_work(p));
+		atomic_store(&p->work, work_of(p));
 	}
 	/* A wake-up that fails has no one to be told: the descriptor was
 	 * made by the library, and a full one wakes as well. */
-	if (p->files.count != 0)
+	if (p->files.count != 0 || p->unattended || p->signals.due ||
+	    p->processes.due != 0)
+		(void)backend_wake(p->backend);
+}
+
+void
+poller_changed(struct polling *p)
+{
+	changed(p);
+}
+
+/* Has the exposed descriptor readable when the next timer is due. Locked. */
+static void
+set_alarm(struct polling *p, int64_t next)
+{
+	struct timespec at;
+
+	if (!p->exposed || next == p->alarm_at)
+		return;
+	p->alarm_at = next;
+	at.tv_sec = (time_t)(next / NSEC_PER_SEC);
+	at.tv_nsec = (long)(next % NSEC_PER_SEC);
+	backend_alarm(p->backend, next != TIMER_NEVER ? &at : NULL);
+}
+
+/* Sees to it that somebody wakes up for the next timer. Locked. */
+static void
+attend_timers(struct polling *p)
+{
+	int64_t next = timers_next(&p->timers);
+	bool early;
+
+	/* The keeper sleeps on without a limit if it wakes up to no timers. */
+	if (next == TIMER_NEVER)
+		p->keeper = NULL;
+	early = next < (p->keeper != NULL ? p->keeper_at : TIMER_NEVER);
+	/* Threads that are on their way to sleep are counted: they see it, or
+	 * are woken. */
+	p->unattended = early && atomic_load(&p->sleepers) > p->exposed;
+	set_alarm(p, next);
+}
+
+void
+poller_timers_changed(struct polling *p)
+{
+	attend_timers(p);
+	changed(p);
+}
+
+void
+poller_alert(void *argument)
+{
+	struct polling *p = argument;
+
+	if (is_inherited(p))
+		return;
+	atomic_fetch_or(&p->attention, ATTENTION_SIGNAL);
+	if (atomic_load(&p->sleepers) > 0)
 		(void)backend_wake(p->backend);
 }
 
@@ -295,7 +378,7 @@ modify_locked(struct polling *p, polling_fd fd, unsigned flags,
 	int place = registry_place(&p->registry, fd, flags);
 	struct source *s = registry_find(&p->registry, place);
 
-	if (s == NULL)
+	if (s == NULL || (s->flags & SOURCE_PROCESS))
 		return -ENOENT;
 	source_set(s, interest, mode, key);
 	if (s->flags & SOURCE_FILE)
@@ -312,12 +395,12 @@ delete_locked(struct polling *p, polling_fd fd, unsigned flags)
 	int place = registry_place(&p->registry, fd, flags);
 	struct source *s = registry_find(&p->registry, place);
 
-	if (s == NULL)
+	if (s == NULL || (s->flags & SOURCE_PROCESS))
 		return -ENOENT;
 	if (!(s->flags & SOURCE_FILE))
 		backend_remove(p->backend, place, s);
 	forget(p, place, s);
-	atomic_store(&p->work, has_work(p));
+	atomic_store(&p->work, work_of(p));
 	return 0;
 }
 
@@ -422,20 +505,36 @@ polling_delete_waitable(struct polling *p, void *handle)
  * goes on reporting, and nothing in the report tells. Asking the kernel about
  * every report may double the cost of a wait, so it is asked at the first
  * report of a source, the second, the fourth and so on, and then every
- * backend_verify_max reports. False if the source is gone. Locked.
+ * backend_verify_max reports. Returns what is to be reported, nothing if the
+ * source is gone. Locked.
  */
-static bool
-verify(struct polling *p, int fd, struct source *s)
+static uint32_t
+verify(struct polling *p, int fd, struct source *s, uint32_t report)
 {
+	if (s->flags & SOURCE_PROCESS) {
+		s->verify_in = 1;
+		return POLLING_EXIT;
+	}
 	/* Then it counts from 0 and is back here after 65,536 reports. */
 	if (backend_verify_max == 0)
-		return true;
+		return report;
 	s->verify_in = s->verify_step;
 	if (s->verify_step < backend_verify_max)
 		s->verify_step = (uint16_t)(s->verify_step * 2);
 	if (backend_knows(p->backend, fd, s))
-		return true;
+		return report;
 	forget(p, fd, s);
+	return 0;
+}
+
+/* A report that fits no source of the registry. Locked. */
+static bool
+translate_other(
+    struct polling *p, const struct ready *ready, struct polling_event *event)
+{
+	if (ready->conditions & CONDITION_PROCESS)
+		return process_report(p, ready, event);
+	backend_stale(p->backend, ready->fd);
 	return false;
 }
 
@@ -448,10 +547,8 @@ translate(
 	uint32_t conditions = ready->conditions;
 	uint32_t report;
 
-	if (unlikely(s == NULL || s->generation != ready->generation)) {
-		backend_stale(p->backend, ready->fd);
-		return false;
-	}
+	if (unlikely(s == NULL || s->generation != ready->generation))
+		return translate_other(p, ready, event);
 	if (unlikely(conditions & CONDITION_LOOK))
 		conditions = backend_look(p->backend, ready->fd, s, conditions);
 	if (unlikely(conditions & CONDITION_CLOSED)) {
@@ -472,29 +569,17 @@ translate(
 	}
 	if (report == 0)
 		return false;
-	if (unlikely(--s->verify_in == 0) && !verify(p, ready->fd, s))
-		return false;
+	if (unlikely(--s->verify_in == 0)) {
+		report = verify(p, ready->fd, s, report);
+		if (report == 0)
+			return false;
+	}
 	if (source_is_oneshot(s))
 		s->flags &= (uint8_t)~SOURCE_ARMED;
 	event->key = s->key;
 	event->events = report;
 	event->data = 0;
 	return true;
-}
-
-/* Posts and files, max events at most. Locked. */
-static int
-take_own(struct polling *p, struct polling_event *events, int max,
-    unsigned *file_budget)
-{
-	int half = (max + (p->turn == TURN_FILES)) / 2;
-	int n = file_collect(
-	    &p->files, &p->registry, events, half, file_budget);
-
-	n += post_take(&p->posts, events + n, max - n);
-	n += file_collect(
-	    &p->files, &p->registry, events + n, max - n, file_budget);
-	return n;
 }
 
 /* One wait's progress, shared by the steps below. */
@@ -504,42 +589,185 @@ struct waiting {
 	int count;                    /* events stored */
 	unsigned file_budget;         /* for file_collect() */
 	unsigned removals;            /* files.removals as this wait left it */
-	bool own;                     /* posts or files may be left to take */
+	int64_t now;                  /* when it looked for timers */
+	struct timespec limit;        /* of its sleep, if limited */
+	bool limited;                 /* it is to wake up for a timer */
+	bool own;                     /* the core's own may be left to take */
 	bool ended;                   /* a notification ends this wait */
+	bool looked;                  /* without sleeping */
 	bool counted;                 /* among the sleepers */
+	bool keeps;                   /* it was to wake up for a timer */
 };
 
+/* Whether there are events of a kind, for all that is known. Locked. */
+static bool
+has_kind(struct polling *p, const struct waiting *w, enum turn kind)
+{
+	switch (kind) {
+	case TURN_FILES:
+		return p->files.count != 0;
+	case TURN_POSTS:
+		return p->posts.count != 0;
+	case TURN_TIMERS:
+		return timers_due(&p->timers, w->now);
+	case TURN_SIGNALS:
+		return p->signals.due;
+	case TURN_PROCESSES:
+		return p->processes.due != 0;
+	case TURN_KERNEL:
+		break;
+	}
+	return true;
+}
+
+/* Gives the first right to room to the next kind that has something. Locked. */
 static void
+take_turns(struct polling *p, const struct waiting *w)
+{
+	do
+		p->turn = p->turn == TURN_KERNEL ? TURN_FILES : p->turn + 1;
+	while (!has_kind(p, w, p->turn));
+}
+
+/* Events that the core makes by itself, max at most, of one kind. Locked. */
+static int
+take_kind(struct polling *p, struct waiting *w, enum turn kind,
+    struct polling_event *events, int max)
+{
+	switch (kind) {
+	case TURN_FILES:
+		return file_collect(
+		    &p->files, &p->registry, events, max, &w->file_budget);
+	case TURN_POSTS:
+		return post_take(&p->posts, events, max);
+	case TURN_TIMERS:
+		return timers_take(&p->timers, w->now, events, max);
+	case TURN_SIGNALS:
+		return signals_take(&p->signals, events, max);
+	case TURN_PROCESSES:
+		return processes_take(p, events, max);
+	case TURN_KERNEL:
+		break;
+	}
+	return 0;
+}
+
+/* Events of all kinds, max at most: first some of each, from the one on whose
+ * turn it is, then more of any. Locked. */
+static int
+take_own(struct polling *p, struct waiting *w, int max)
+{
+	struct polling_event *events = w->events + w->count;
+	int n = 0;
+
+	for (unsigned i = 0; i < TURN_KERNEL && n < max; i++) {
+		unsigned kind = (p->turn + i) % TURN_KERNEL;
+		int share = (max - n + 1) / 2;
+
+		n += take_kind(p, w, (enum turn)kind, events + n, share);
+	}
+	for (unsigned kind = 0; kind < TURN_KERNEL && n < max; kind++)
+		n += take_kind(p, w, (enum turn)kind, events + n, max - n);
+	return n;
+}
+
+/* Meets what meet_notification() has seen. */
+static bool
+meet_attention(struct polling *p, struct waiting *w, unsigned attention)
+{
+	/* One notification is enough. */
+	if ((attention & ATTENTION_NOTIFIED) && !w->ended &&
+	    (atomic_fetch_and(&p->attention, ~ATTENTION_NOTIFIED) &
+		ATTENTION_NOTIFIED))
+		w->ended = true;
+	return attention & ATTENTION_SIGNAL;
+}
+
+/* True if a signal has come that is watched. The load keeps the cache line
+ * shared while there is nothing. */
+static ALWAYS_INLINE bool
 meet_notification(struct polling *p, struct waiting *w)
 {
-	/* One is enough; the load keeps the cache line shared while nobody
-	 * notifies. */
-	if (unlikely(atomic_load(&p->notified)) && !w->ended &&
-	    atomic_exchange(&p->notified, false))
-		w->ended = true;
+	unsigned attention = atomic_load(&p->attention);
+
+	return unlikely(attention != 0) && meet_attention(p, w, attention);
+}
+
+/* Finds the signals that have come. Locked. */
+static void
+meet_signals(struct polling *p)
+{
+	/* Lowered first: a signal that comes now raises it again. */
+	if (!(atomic_fetch_and(&p->attention, ~ATTENTION_SIGNAL) &
+		ATTENTION_SIGNAL))
+		return;
+	p->signals.due = p->signals.first != NULL;
+	processes_check(p);
+}
+
+/* Finds out about the timers: whether one is due and, if this wait is to sleep,
+ * whether it is the one that has to wake up for the next. Locked. */
+static void
+meet_timers(struct polling *p, struct waiting *w, bool sleeps)
+{
+	int64_t next = timers_next(&p->timers);
+	struct timespec now;
+
+	if (next == TIMER_NEVER) {
+		p->unattended = false;
+		return;
+	}
+	polling_now(&now);
+	w->now = timers_nanoseconds(&now);
+	if (next <= w->now) {
+		if (timers_due(&p->timers, w->now)) {
+			w->own = true;
+			return;
+		}
+		/* It was moved or deleted, and the alarm was for it. */
+		next = timers_next(&p->timers);
+		set_alarm(p, next);
+	}
+	if (!sleeps)
+		return;
+	if (p->keeper == NULL || p->keeper == w || next < p->keeper_at) {
+		p->keeper = w;
+		p->keeper_at = next;
+		w->keeps = w->limited = true;
+		w->limit.tv_sec = (time_t)((next - w->now) / NSEC_PER_SEC);
+		w->limit.tv_nsec = (long)((next - w->now) % NSEC_PER_SEC);
+	}
+	p->unattended = false;
 }
 
 /* Applies changes and takes the first share of what the core reports by
  * itself: half of the room, the rest is for the kernel. */
 static void
-prepare(struct polling *p, struct waiting *w)
+prepare(struct polling *p, struct waiting *w, bool sleeps, bool signalled)
 {
 	int share = w->capacity / 2;
 
 	lock_acquire(&p->lock);
-	w->own = p->files.count != 0 || p->posts.count != 0;
+	if (signalled)
+		meet_signals(p);
+	w->limited = false;
+	w->now = 0;
+	w->own = p->files.count != 0 || p->posts.count != 0 || p->signals.due ||
+		 p->processes.due != 0;
+	if (timers_count(&p->timers) != 0)
+		meet_timers(p, w, sleeps && !w->own);
 	/* With events of its own this wait may not get to the backend's. */
 	if (registry_pending(&p->registry))
 		backend_apply(p->backend, w->own);
 	if (w->own) {
 		w->file_budget = p->files.count;
-		p->turn = p->turn == TURN_KERNEL ? TURN_FILES : p->turn + 1;
+		take_turns(p, w);
 		if (p->turn != TURN_KERNEL)
 			share = (w->capacity + 1) / 2;
-		w->count = take_own(p, w->events, share, &w->file_budget);
+		w->count = take_own(p, w, share);
 		w->removals = p->files.removals;
 	}
-	atomic_store(&p->work, has_work(p));
+	atomic_store(&p->work, work_of(p));
 	lock_release(&p->lock);
 }
 
@@ -558,17 +786,46 @@ deliver(struct polling *p, struct waiting *w, struct ready *ready, int n)
 		 * this wait has reported is not known any more. */
 		if (p->files.removals != w->removals)
 			w->file_budget = 0;
-		w->count += take_own(p, w->events + w->count,
-		    w->capacity - w->count, &w->file_budget);
+		w->count += take_own(p, w, w->capacity - w->count);
+		attend_timers(p);
 	}
-	/* What is to be armed again must not wait for this thread's return
-	 * while others wait. */
-	if (unlikely(registry_pending(&p->registry)) &&
-	    atomic_load(&p->sleepers) > w->counted)
-		backend_apply(p->backend, true);
-	if (unlikely(has_work(p) != atomic_load(&p->work)))
-		atomic_store(&p->work, has_work(p));
+	if (unlikely(registry_pending(&p->registry) || w->own)) {
+		/* What is to be armed again must not wait for this thread's
+		 * return while others wait. */
+		if (registry_pending(&p->registry) &&
+		    atomic_load(&p->sleepers) > w->counted)
+			backend_apply(p->backend, true);
+		atomic_store(&p->work, work_of(p));
+	}
 	lock_release(&p->lock);
+}
+
+/* The wait that was to wake up for the next timer is over: another thread has
+ * to, if one sleeps. */
+static void
+hand_over(struct polling *p, const struct waiting *w)
+{
+	lock_acquire(&p->lock);
+	if (p->keeper == w) {
+		p->keeper = NULL;
+		attend_timers(p);
+		atomic_store(&p->work, work_of(p));
+	}
+	lock_release(&p->lock);
+}
+
+/* The timeout of a wait that has prepared: shorter if it is to wake up for a
+ * timer, and none at first, since to look costs less than to sleep. */
+static const struct timespec *
+limit(struct waiting *w, const struct timespec *timeout)
+{
+	if (timeout == &no_time || !w->limited)
+		return timeout;
+	if (!w->looked) {
+		w->looked = true;
+		return &no_time;
+	}
+	return clock_shorter(timeout, &w->limit);
 }
 
 /* One look at everything, blocking for at most timeout where nothing is
@@ -577,12 +834,15 @@ static ALWAYS_INLINE int
 look(struct polling *p, struct waiting *w, const struct timespec *timeout)
 {
 	struct ready ready[READY_MAX];
+	bool signalled;
 	int room, n = 0;
 
 	w->own = false;
-	meet_notification(p, w);
-	if (unlikely(atomic_load(&p->work)))
-		prepare(p, w);
+	signalled = meet_notification(p, w);
+	if (unlikely(signalled || atomic_load(&p->work))) {
+		prepare(p, w, timeout != &no_time, signalled);
+		timeout = limit(w, timeout);
+	}
 	if (w->ended || w->own)
 		timeout = &no_time;
 	room = w->capacity - w->count;
@@ -591,12 +851,14 @@ look(struct polling *p, struct waiting *w, const struct timespec *timeout)
 		    room < READY_MAX ? room : READY_MAX, timeout);
 	if (n > 0 || w->own)
 		deliver(p, w, ready, n > 0 ? n : 0);
-	meet_notification(p, w);
+	signalled = meet_notification(p, w);
 	if (w->count > 0 || n >= 0)
 		return 0;
 	/* A handler ran. It is not to end the wait unless asked for; a
-	 * notification that it sent does that in any case. */
-	if (n == -EINTR && (w->ended || !(p->flags & POLLING_INTERRUPTIBLE)))
+	 * notification that it sent does that in any case, and a signal that
+	 * is watched is an event. */
+	if (n == -EINTR &&
+	    (w->ended || signalled || !(p->flags & POLLING_INTERRUPTIBLE)))
 		return 0;
 	return n;
 }
@@ -636,11 +898,15 @@ wait_until(struct polling *p, struct waiting *w, const struct timespec *time,
 		if (time != NULL && !clock_left(&left, &deadline))
 			break;
 	}
-	if (w->counted)
+	if (w->counted) {
 		atomic_fetch_sub(&p->sleepers, 1);
+		if (unlikely(w->keeps))
+			hand_over(p, w);
+	}
 	/* The wake-up for what is left may have ended this wait: another
 	 * thread must look in its stead. */
-	if (unlikely(atomic_load(&p->work) || atomic_load(&p->notified)) &&
+	if (unlikely((atomic_load(&p->work) & WORK_NOW) ||
+		     atomic_load(&p->attention) != 0) &&
 	    atomic_load(&p->sleepers) > 0)
 		(void)backend_wake(p->backend);
 	return error != 0 ? error : w->count;
@@ -693,7 +959,9 @@ polling_notify(struct polling *p)
 	int saved = errno;
 	int r = check(p);
 
-	if (r == 0 && !atomic_exchange(&p->notified, true) &&
+	if (r == 0 &&
+	    !(atomic_fetch_or(&p->attention, ATTENTION_NOTIFIED) &
+		ATTENTION_NOTIFIED) &&
 	    atomic_load(&p->sleepers) > 0)
 		r = backend_wake(p->backend);
 	if (r == 0)
@@ -713,7 +981,7 @@ polling_post(struct polling *p, const struct polling_event *event)
 	lock_acquire(&p->lock);
 	r = post_push(&p->posts, event);
 	if (r == 0)
-		atomic_store(&p->work, true);
+		atomic_store(&p->work, work_of(p));
 	lock_release(&p->lock);
 	/* It is queued: the next wait finds it, woken or not. */
 	if (r == 0 && atomic_load(&p->sleepers) > 0)
@@ -746,8 +1014,9 @@ polling_get_fd(struct polling *p)
 	if (r >= 0 && !p->exposed) {
 		p->exposed = true;
 		atomic_fetch_add(&p->sleepers, 1);
+		set_alarm(p, timers_next(&p->timers));
 		changed(p);
-		if (p->posts.count != 0 || atomic_load(&p->notified))
+		if (p->posts.count != 0 || atomic_load(&p->attention) != 0)
 			(void)backend_wake(p->backend);
 	}
 	lock_release(&p->lock);
@@ -812,6 +1081,8 @@ adopt(struct polling *p, struct backend *b)
 	int error, fd;
 
 	error = watch_all(p, b);
+	if (error == 0)
+		error = signals_attach_again(&p->signals);
 	if (error != 0)
 		return error;
 	/* The new backend was told all that is on the list. */
@@ -820,8 +1091,11 @@ adopt(struct polling *p, struct backend *b)
 	p->registry.sweep = false;
 	p->backend = b;
 	reset(p);
-	atomic_store(&p->work, has_work(p));
+	processes_watch_again(p);
+	atomic_store(&p->work, work_of(p));
 	atomic_store(&p->stamp, fork_stamp());
+	/* One that has come since it was attached alerted nobody. */
+	poller_alert(p);
 	return 0;
 }
 

@@ -22,6 +22,7 @@
  * Wake-ups are user events. They share a limit with the associations, so there
  * is one on its way at most; whoever collects it lowers the flag before looking
  * at anything else, and a wake-up that could not be sent does not leave it up.
+ * A timer of the kernel sends the same for polling_get_fd().
  *
  * Two threads must not change the association of one descriptor at the same
  * time, which the poller's lock prevents. Closing a descriptor ends its
@@ -35,10 +36,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <port.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backend.h"
@@ -59,6 +63,9 @@
 
 struct backend {
 	int port;
+	bool has_alarm;         /* alarm exists */
+	timer_t alarm;          /* sends an event to the port */
+	atomic_bool alarm_set;  /* it is to send one that nobody has met yet */
 	atomic_bool woken;      /* a wake-up is on its way */
 	atomic_bool starved;    /* changes failed for want of associations */
 	struct refused refused; /* unconnected sockets */
@@ -113,7 +120,8 @@ backend_close(struct backend *b, bool inherited)
 {
 	/* A child's copy: the port lives on in the parent, which keeps its
 	 * associations. */
-	(void)inherited;
+	if (b->has_alarm && !inherited)
+		(void)timer_delete(b->alarm);
 	close(b->port);
 	refused_free(&b->refused);
 	free(b);
@@ -356,7 +364,11 @@ sort(struct backend *b, const port_event_t *events, int n, struct ready *out,
 
 	for (int i = 0; i < n; i++) {
 		if (events[i].portev_source != PORT_SOURCE_FD) {
-			atomic_store(&b->woken, false);
+			/* PORT_SOURCE_TIMER has woken this thread as well. */
+			if (events[i].portev_source == PORT_SOURCE_USER)
+				atomic_store(&b->woken, false);
+			else
+				atomic_store(&b->alarm_set, false);
 			continue;
 		}
 		out[count].fd = (int)events[i].portev_object;
@@ -460,8 +472,91 @@ backend_wake(struct backend *b)
 	return 0;
 }
 
+/* Makes a timer that sends an event to the port. */
+static int
+make_alarm(struct backend *b)
+{
+	port_notify_t to = {.portnfy_port = b->port, .portnfy_user = NULL};
+	struct sigevent how;
+	timer_t alarm;
+	int r;
+
+	memset(&how, 0, sizeof how);
+	how.sigev_notify = SIGEV_PORT;
+	how.sigev_value.sival_ptr = &to;
+	r = timer_create(CLOCK_MONOTONIC, &how, &alarm);
+	/* Solaris lets only the privileged have it. The other clock will do for
+	 * times that are relative, since it is not set back for these. */
+	if (r < 0 && errno == EPERM)
+		r = timer_create(CLOCK_REALTIME, &how, &alarm);
+	/* EAGAIN is the limit on timers. */
+	if (r < 0)
+		return errno == EAGAIN ? -ENOMEM : -errno;
+	b->alarm = alarm;
+	return 0;
+}
+
 int
 backend_fd(struct backend *b)
 {
+	if (!b->has_alarm) {
+		int error = make_alarm(b);
+
+		if (error != 0)
+			return error;
+		b->has_alarm = true;
+	}
 	return b->port;
+}
+
+/* Sets the alarm. True if it had gone off before. */
+static bool
+set_alarm(struct backend *b, const struct itimerspec *when)
+{
+	struct itimerspec before;
+
+	/* It cannot fail for a time that clock_left() makes. */
+	if (timer_settime(b->alarm, 0, when, &before) < 0)
+		return false;
+	return before.it_value.tv_sec == 0 && before.it_value.tv_nsec == 0;
+}
+
+void
+backend_alarm(struct backend *b, const struct timespec *at)
+{
+	bool set = atomic_load(&b->alarm_set);
+	timer_t old = b->alarm;
+	struct itimerspec when;
+
+	memset(&when, 0, sizeof when);
+	/* At once is the shortest time, since zero turns it off. */
+	if (at != NULL && !clock_left(&when.it_value, at))
+		when.it_value.tv_nsec = 1;
+	atomic_store(&b->alarm_set, at != NULL);
+	/* If it has gone off and nobody has met its event, the port would be
+	 * readable for nothing. The event stays when the time is set, and goes
+	 * with the timer. */
+	if (set_alarm(b, &when) && set && make_alarm(b) == 0) {
+		(void)timer_delete(old);
+		(void)set_alarm(b, &when);
+	}
+}
+
+/* Processes are no business of this kernel's. */
+int
+backend_add_process(
+    struct backend *b, polling_pid pid, uint32_t what, uint32_t generation)
+{
+	(void)b;
+	(void)pid;
+	(void)what;
+	(void)generation;
+	return -ENOTSUP;
+}
+
+void
+backend_remove_process(struct backend *b, polling_pid pid)
+{
+	(void)b;
+	(void)pid;
 }

@@ -12,106 +12,47 @@
 #include "registry.h"
 
 #if HAVE_HANDLES
-#define FIRST_BUCKET_BITS 6
-
-/* A multiplicative hash; the low bits of a handle say little. */
-static size_t
-bucket_of(const struct handles *h, uintptr_t handle)
+/* A handle's name in the map: it is a multiple of 4 that fits 32 bits. */
+static uintptr_t
+name_of(polling_fd fd, unsigned flags)
 {
-	uint64_t hash = (uint64_t)handle * UINT64_C(0x9e3779b97f4a7c15);
-
-	return (size_t)(hash >> (64 - h->bucket_bits));
+	return fd * 2 + (flags != 0);
 }
 
 int
 registry_place(const struct registry *r, polling_fd fd, unsigned flags)
 {
-	const struct handles *h = &r->handles;
-	int place;
+	uint32_t place = idmap_find(&r->handles.places, name_of(fd, flags));
 
-	if (h->bucket_bits == 0)
-		return NO_FD;
-	place = h->buckets[bucket_of(h, fd)];
-	while (place != NO_FD) {
-		const struct source *s = registry_slot(r, place);
-
-		if (s->handle == fd && (s->flags & SOURCE_WAITABLE) == flags)
-			break;
-		place = s->chain;
-	}
-	return place;
+	return place == IDMAP_NONE ? NO_FD : (int)place;
 }
 
-static void
-link_place(struct registry *r, int place)
-{
-	struct source *s = registry_slot(r, place);
-	int32_t *bucket =
-	    &r->handles.buckets[bucket_of(&r->handles, s->handle)];
-
-	s->chain = *bucket;
-	*bucket = place;
-}
-
-static void
-unlink_place(struct registry *r, int place)
-{
-	struct source *s = registry_slot(r, place);
-	int32_t *link = &r->handles.buckets[bucket_of(&r->handles, s->handle)];
-
-	while (*link != place)
-		link = &registry_slot(r, *link)->chain;
-	*link = s->chain;
-}
-
-/* Doubles the number of buckets. Without memory there are as many as before,
- * which is slower but works, unless there are none. */
-static bool
-spread(struct registry *r)
-{
-	struct handles *h = &r->handles;
-	unsigned bits = h->bucket_bits == 0 ? FIRST_BUCKET_BITS
-					    : h->bucket_bits + 1;
-	int32_t *buckets = malloc(sizeof *buckets << bits);
-
-	if (buckets == NULL)
-		return h->bucket_bits != 0;
-	for (size_t i = 0; i < (size_t)1 << bits; i++)
-		buckets[i] = NO_FD;
-	free(h->buckets);
-	h->buckets = buckets;
-	h->bucket_bits = bits;
-	for (int place = NO_FD; (place = registry_next(r, place)) != NO_FD;)
-		link_place(r, place);
-	return true;
-}
-
-/* A place that no source has. NO_FD without memory, or with so many. */
+/* Gives fd a place that no source has. NO_FD without memory. */
 static int
-take_place(struct registry *r)
+take_place(struct registry *r, polling_fd fd, unsigned flags)
 {
 	struct handles *h = &r->handles;
-	int place = h->vacant;
+	int place = h->vacant != NO_FD ? h->vacant : h->used;
 
-	if (h->count >> h->bucket_bits != 0 || h->bucket_bits == 0)
-		if (!spread(r))
-			return NO_FD;
-	if (place != NO_FD)
-		h->vacant = registry_slot(r, place)->chain;
-	else if (h->unused < INT32_MAX)
-		place = h->unused++;
-	if (place != NO_FD)
-		h->count++;
+	if (place == INT32_MAX ||
+	    idmap_insert(&h->places, name_of(fd, flags), (uint32_t)place) != 0)
+		return NO_FD;
+	if (h->vacant != NO_FD)
+		h->vacant = registry_slot(r, place)->vacant;
+	else
+		h->used++;
 	return place;
 }
 
 static void
 give_place(struct registry *r, int place)
 {
-	unlink_place(r, place);
-	registry_slot(r, place)->chain = r->handles.vacant;
+	struct source *s = registry_slot(r, place);
+
+	idmap_remove(
+	    &r->handles.places, name_of(s->handle, s->flags & SOURCE_WAITABLE));
+	s->vacant = r->handles.vacant;
 	r->handles.vacant = place;
-	r->handles.count--;
 }
 #endif
 
@@ -123,8 +64,7 @@ registry_clear(struct registry *r)
 	r->changed = NO_FD;
 	r->sweep = false;
 #if HAVE_HANDLES
-	r->handles = (struct handles){
-	    .buckets = NULL, .unused = 0, .vacant = NO_FD};
+	r->handles = (struct handles){.vacant = NO_FD};
 #endif
 }
 
@@ -134,7 +74,7 @@ registry_free(struct registry *r)
 	for (unsigned i = 0; i < REGISTRY_SEGMENTS; i++)
 		free(r->segments[i]);
 #if HAVE_HANDLES
-	free(r->handles.buckets);
+	idmap_clear(&r->handles.places);
 #endif
 	registry_clear(r);
 }
@@ -159,19 +99,18 @@ registry_insert(struct registry *r, polling_fd fd, unsigned flags, int *place)
 	struct source *s;
 
 #if HAVE_HANDLES
-	*place = take_place(r);
+	*place = take_place(r, fd, flags);
 	if (*place == NO_FD)
 		return NULL;
 	s = make_slot(r, *place);
 	if (s == NULL) {
 		/* The last one: it had no record. */
-		r->handles.unused--;
-		r->handles.count--;
+		r->handles.used--;
+		idmap_remove(&r->handles.places, name_of(fd, flags));
 		return NULL;
 	}
 	s->handle = fd;
 	s->watch = NULL;
-	link_place(r, *place);
 #else
 	*place = fd;
 	s = make_slot(r, fd);

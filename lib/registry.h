@@ -5,7 +5,7 @@
  * A record is known by its place, a small number. Where descriptors are small
  * numbers the place is the descriptor, and the code calls it fd. SOCKETs and
  * HANDLEs of Windows are any numbers: each gets a free place when it is added,
- * and a table of hashes leads from the handle to it.
+ * and idmap.h leads from the handle to it.
  *
  * Records never move: they lie in segments of doubling size, the first for
  * the descriptors below 64, each next one as large as all before it. Finding
@@ -21,6 +21,7 @@
 #include <stdbool.h>
 
 #include "compat.h"
+#include "idmap.h"
 #include "namespace.h"
 #include "source.h"
 
@@ -32,13 +33,11 @@
 #define NO_FD (-1)
 
 #if HAVE_HANDLES
-/* From handles to places: buckets of records linked through their chain. */
+/* The places of handles. */
 struct handles {
-	int32_t *buckets;     /* the first place of each, or NO_FD */
-	unsigned bucket_bits; /* there are 1 << bucket_bits; 0 is none yet */
-	unsigned count;       /* places in use */
-	int32_t unused;       /* places below this one have been in use */
-	int32_t vacant;       /* the first free one of these, or NO_FD */
+	struct idmap places; /* from handles, see name_of() */
+	int32_t used;        /* places below this one have been in use */
+	int32_t vacant;      /* the first free one of these, or NO_FD */
 };
 #endif
 

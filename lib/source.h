@@ -39,6 +39,7 @@
 #else
 #define SOURCE_WAITABLE 0
 #endif
+#define SOURCE_PROCESS 0x80u /* the library's own; tells of a process's end */
 
 /* In struct source.kernel, set by the backend: the next report disarms the
  * source in the kernel too. When the core meets such a report it clears all of
@@ -66,7 +67,7 @@ struct source {
 #if HAVE_HANDLES
 	uintptr_t handle; /* a SOCKET or, if SOURCE_WAITABLE, a HANDLE */
 	void *watch;      /* the backend's; NULL in a new record */
-	int32_t chain;    /* next place in its bucket, or of the free ones */
+	int32_t vacant;   /* of a free place: the next one, or NO_FD */
 #endif
 	source_bits interest; /* INTEREST_BITS; of a SOURCE_WAITABLE its bits */
 	uint8_t mode;         /* enum polling_mode */

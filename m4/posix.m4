@@ -33,6 +33,16 @@ AC_DEFUN([POLLING_POSIX], [
   AS_IF([test "$polling_cv_monotonic_clock" = no],
     [AC_MSG_ERROR([clock_gettime with CLOCK_MONOTONIC is needed])])
 
+  # sigaction: signals.c. waitid: process.c; it came late to the BSDs, and where
+  # it is missing kqueue is asked alone. What lacks both has no such sources.
+  AC_CHECK_FUNCS([sigaction waitid])
+  # pidfd_open: process.c, by its number. Not on Android, as epoll_pwait2 below.
+  AS_CASE([$host_os], [*android*], [],
+    [AC_CHECK_DECL([SYS_pidfd_open],
+      [AC_DEFINE([HAVE_PIDFD_OPEN], [1],
+        [Define to 1 if <sys/syscall.h> knows SYS_pidfd_open.])],
+      [], [[#include <sys/syscall.h>]])])
+
   # What backends use where it exists
   # getpeername: refused.c. In -lsocket on illumos, and on Solaris before 11.4.
   AC_SEARCH_LIBS([getpeername], [socket network])
@@ -46,6 +56,11 @@ AC_DEFUN([POLLING_POSIX], [
     [AC_SEARCH_LIBS([socket], [socket network], [],
       [AC_MSG_ERROR([pipes or sockets are needed])])
     AC_CHECK_FUNCS([socketpair])])
+  # timerfd_create: epoll.c, for polling_get_fd(); and a descriptor that
+  # test-conditions.c watches. Linux, and later releases of FreeBSD and NetBSD.
+  AC_CHECK_FUNCS([timerfd_create])
+  # timer_create: port.c. In -lrt on Solaris before 11.
+  AS_IF([test "$BACKEND" = port], [AC_SEARCH_LIBS([timer_create], [rt])])
   # kqueue1: kqueue.c, for close-on-exec without a gap. NetBSD, and newer FreeBSD
   # and OpenBSD.
   AC_CHECK_FUNCS([kqueue1])

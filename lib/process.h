@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process.h - the processes that one poller watches.
+ */
+#ifndef LIBPOLLING_PROCESS_H
+#define LIBPOLLING_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "idmap.h"
+#include "namespace.h"
+#include "polling.h"
+#include "signals.h"
+
+struct process;
+struct ready;
+struct source;
+
+/* The poller's lock guards it. All zeros is an empty one. */
+struct process_table {
+	struct idmap slots;        /* from process ids to processes */
+	struct process *processes; /* slots, in use or free */
+	uint32_t used;             /* slots that have been in use */
+	uint32_t capacity;         /* slots allocated */
+	uint32_t vacant;           /* the first free slot below used, plus 1 */
+	uint32_t generation;       /* of the last one that was added */
+	uint32_t due;              /* processes with something to report */
+	uint32_t next;             /* the slot where the next look begins */
+	bool by_signal;            /* SIGCHLD tells of some */
+	struct signal_watch child; /* of SIGCHLD, if so */
+};
+
+/* Stores the events, at most max, of processes that have something. */
+int processes_take(struct polling *p, struct polling_event *out, int max);
+
+/* Looks after the processes that SIGCHLD tells of, if one has come. */
+void processes_check(struct polling *p);
+
+/* The event, if any, of a report with CONDITION_PROCESS. */
+bool process_report(
+    struct polling *p, const struct ready *ready, struct polling_event *event);
+
+/* Forgets all of them. */
+void processes_clear(struct polling *p);
+
+/* In a child whose poller is its own again: watches all of them again that it
+ * can watch. */
+void processes_watch_again(struct polling *p);
+
+#endif

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# denied.sh - the suites pass where eventfd, epoll_pwait2 and ppoll are denied,
-# as on old kernels (ENOSYS) and in some containers (EPERM). (Conformance 66.)
+# denied.sh - the suites pass where eventfd, epoll_pwait2, ppoll and pidfd_open
+# are denied, as on old kernels (ENOSYS) and in some containers (EPERM).
+# (Conformance 66.)
 
 set -u
 deny=./tests/deny
@@ -22,7 +23,7 @@ failed=0
 # First the denials are tried: a test without them would prove nothing. One
 # denies the call to the other, which makes it. calls is what can be denied.
 calls=
-for call in eventfd2 epoll_pwait2 ppoll; do
+for call in eventfd2 epoll_pwait2 ppoll pidfd_open; do
     status=0
     for error in EPERM ENOSYS EACCES; do
         "$deny" "$call=$error" -- "$deny" "$call=$error" --probe || status=$?
@@ -92,6 +93,10 @@ own_backend() {
         registration modes notify threads lifetime files || status=1
     suites ./tests/suites "$(denials ENOSYS eventfd2 epoll_pwait2)" \
         registration notify || status=1
+    # Without it SIGCHLD tells of processes.
+    suites ./tests/suites "$(denials ENOSYS pidfd_open)" processes || status=1
+    suites ./tests/suites "$(denials EPERM pidfd_open)" \
+        processes signals lifetime || status=1
     return "$status"
 }
 
@@ -103,6 +108,8 @@ poll_backend() {
     suites ./tests/suites-poll "$(denials ENOSYS eventfd2)" notify || status=1
     suites ./tests/suites-poll "$(denials EPERM eventfd2)" \
         registration modes notify threads lifetime files || status=1
+    suites ./tests/suites-poll "$(denials EPERM pidfd_open)" \
+        processes signals || status=1
     return "$status"
 }
 

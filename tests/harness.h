@@ -76,6 +76,7 @@ void add_waiting(Suite *s);
 void add_notify(Suite *s);
 void add_threads(Suite *s);
 void add_lifetime(Suite *s);
+void add_timers(Suite *s);
 /* Where there are descriptors, signals and fork(). */
 void add_files(Suite *s);
 void add_registration_descriptors(Suite *s);
@@ -87,6 +88,10 @@ void add_notify_signals(Suite *s);
 void add_lifetime_forks(Suite *s);
 void add_lifetime_limits(Suite *s);
 void add_lifetime_nesting(Suite *s);
+void add_signals(Suite *s);
+void add_processes(Suite *s);
+void add_inherited_sources(Suite *s);
+void add_nested_sources(Suite *s);
 /* Where there are SOCKETs and handles. */
 void add_sockets(Suite *s);
 void add_waitable(Suite *s);

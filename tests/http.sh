@@ -350,6 +350,35 @@ bad_loads() {
     rm -r "$folder/other"
 }
 
+# How many descriptors the server has; nothing where that is not to be seen.
+descriptors_of_server() {
+    [ ! -d "/proc/$server/fd" ] || echo "/proc/$server/fd"/* | wc -w
+}
+
+# Clients of a server with patience for one second.
+impatient_server() {
+    start_server -i 1 "$@"
+    raw "$INDEX$C\r\n" >/dev/null
+    before=$(descriptors_of_server)
+    status 'half a request, then nothing' '' 'GET / HT'
+    status 'nothing after a request' 200 "$INDEX\r\n"
+    raw "$LARGE$C\r\n" -p 1800 >/dev/null
+    check 'a client that does not read' \
+        "$(body | cmp -s - "$www/large.txt" || echo dropped)" dropped
+    status 'a slow client' 200 "$INDEX$C\r\n" -b 40
+    load -c 20 -s 2 / /sub/ /empty /large.txt
+    "$HTTP_LOAD" -c 1 -i 20 -s 3 "http://127.0.0.1:$port/" \
+        >"$folder/idle" 2>&1
+    check 'status of a load with idle connections' $? 1
+    tries=0
+    until after=$(descriptors_of_server) && [ "$after" = "$before" ]; do
+        tries=$((tries + 1))
+        [ $tries -le 20 ] || break
+        sleep 0.1
+    done
+    check 'descriptors after dropped connections' "$after" "$before"
+}
+
 # full_server DESCRIPTORS IDLE CONNECTIONS: clients that a server has no room
 # for are served when others have gone.
 full_server() {
@@ -393,7 +422,19 @@ check 'status of a refused load' $? 1
 start_server -t 4
 connections
 good_loads
+# In the middle of many requests: their clients must fail, and it must not.
+"$HTTP_LOAD" -c 50 -i 50 -s 30 "http://127.0.0.1:$port/" \
+    "http://127.0.0.1:$port/large.txt" >"$folder/load" 2>&1 &
+busy=$!
+sleep 1
 stop_server INT
+wait "$busy"
+check 'status of an interrupted load' $? 1
+
+impatient_server
+stop_server TERM
+impatient_server -t 4
+stop_server TERM
 
 # Windows has no limit on descriptors that could be set.
 if [ "$EXEEXT" != .exe ]; then

@@ -107,6 +107,31 @@ START_TEST(data_before_a_close_is_read_first)
 }
 END_TEST
 
+/* A kernel may have forgotten by then that there was a peer. */
+START_TEST(a_peer_that_left_before_the_add_is_told)
+{
+	struct polling *p = make_poller();
+	uint32_t d = _i < TWO_WAY_KINDS ? rdhup(p) : 0;
+	uint32_t h = pair_kinds[_i].closes_as_one() ? POLLING_HUP : 0;
+	polling_fd pair[2];
+
+	pair_kinds[_i].make(pair);
+	put_bytes(pair[1], 5);
+	close_fd(pair[1]);
+	settle();
+	expect_ok(polling_add(
+	    p, pair[0], POLLING_IN | POLLING_RDHUP, POLLING_LEVEL, 1));
+	expect_data_and_end(p, LONG_MS, d | h);
+	get_bytes(pair[0], 5);
+	expect_events(p, LONG_MS, {1, POLLING_IN | d | h});
+	expect_eof(pair[0]);
+	expect_ok(polling_delete(p, pair[0]));
+	expect_nothing(p);
+	polling_destroy(p);
+	close_fd(pair[0]);
+}
+END_TEST
+
 static void
 expect_hung_up(struct polling *p, polling_fd fd)
 {
@@ -406,6 +431,7 @@ add_connections(Suite *s)
 	CASE_TWO_WAY(s, a_peer_that_stops_writing_is_rdhup);
 	CASE_TWO_WAY(s, data_before_the_end_is_read_first);
 	CASE_PAIRS(s, data_before_a_close_is_read_first);
+	CASE_PAIRS(s, a_peer_that_left_before_the_add_is_told);
 	CASE_TWO_WAY(s, both_sides_that_stop_writing_are_a_hang_up);
 	CASE_TWO_WAY(s, shutting_both_directions_is_a_hang_up);
 	CASE_LOOP(

@@ -456,33 +456,6 @@ START_TEST(descriptors_of_every_kind_work_together)
 }
 END_TEST
 
-/* A kernel may have forgotten by then that there was a peer. */
-START_TEST(a_peer_that_left_before_the_add_is_told)
-{
-	static const uint32_t more[PAIR_KINDS] = {
-	    [PAIR_SOCKETPAIR] = POLLING_HUP, [PAIR_PIPE] = POLLING_HUP};
-	struct polling *p = make_poller();
-	bool tells = polling_supports(p, POLLING_FEATURE_RDHUP);
-	uint32_t d = _i != PAIR_PIPE && tells ? POLLING_RDHUP : 0;
-	polling_fd pair[2];
-
-	pair_kinds[_i].make(pair);
-	put_bytes(pair[1], 5);
-	close_fd(pair[1]);
-	settle();
-	expect_ok(polling_add(
-	    p, pair[0], POLLING_IN | POLLING_RDHUP, POLLING_LEVEL, 1));
-	expect_events(p, LONG_MS, {1, POLLING_IN | d | more[_i]});
-	get_bytes(pair[0], 5);
-	expect_events(p, 0, {1, POLLING_IN | d | more[_i]});
-	expect_eof(pair[0]);
-	expect_ok(polling_delete(p, pair[0]));
-	expect_nothing(p);
-	polling_destroy(p);
-	close_fd(pair[0]);
-}
-END_TEST
-
 void
 add_registration_descriptors(Suite *s)
 {
@@ -492,7 +465,6 @@ add_registration_descriptors(Suite *s)
 void
 add_conditions_descriptors(Suite *s)
 {
-	CASE_PAIRS(s, a_peer_that_left_before_the_add_is_told);
 	CASE(s, a_pipe_without_writer_is_in_and_hup);
 	CASE_LOOP(s, a_pipe_without_reader_is_out_and_err, CASE_SECONDS, 0, 2);
 	CASE_MODES(s, a_reader_that_left_is_told_when_armed_again);

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include "intercept.h"
 
@@ -21,6 +22,9 @@
 static int (*next_close)(int);
 static int (*next_dup2)(int, int);
 static int (*next_dup3)(int, int, int);
+
+/* Where hidden descriptors are put if there is room. */
+#define HIDDEN_FD 900
 
 /* A function pointer of any type, since none can be made of an object pointer
  * by a cast that C allows. */
@@ -73,4 +77,40 @@ dup3(int from, int to, int flags)
 	if (replaces(from, to))
 		emulation_closing(to);
 	return next_dup3(from, to, flags);
+}
+
+static int
+make_hidden(int (*make)(int), int argument)
+{
+	int fd = make(argument), place = HIDDEN_FD, moved;
+	struct rlimit limit;
+
+	if (fd < 0)
+		return -1;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+	    limit.rlim_cur < HIDDEN_FD * 4 / 3)
+		place = (int)(limit.rlim_cur / 4 * 3);
+	moved = fcntl(fd, F_DUPFD_CLOEXEC, place);
+	if (moved < 0)
+		return fd;
+	(void)real_close(fd);
+	return moved;
+}
+
+int
+hidden_descriptor(int (*make)(int), int argument)
+{
+	struct rlimit limit, all;
+	int fd = make_hidden(make, argument), saved;
+
+	if (fd >= 0 || errno != EMFILE || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return fd;
+	all = limit;
+	all.rlim_cur = all.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &all);
+	fd = make_hidden(make, argument);
+	saved = errno;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	errno = saved;
+	return fd;
 }

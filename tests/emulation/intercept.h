@@ -23,4 +23,14 @@ void emulation_forked(void);
 /* From intercept.c: close() without the call above. */
 int real_close(int fd);
 
+/*
+ * From intercept.c: the descriptor that make(argument) makes, for something
+ * that takes none of the program's where it is real. So it is had beyond the
+ * limit of the program, and moved out of the way: a test that closes one and
+ * counts on its number being free, or the next one's, must not meet it. It is
+ * closed on exec. -1 with errno of make() if it fails otherwise. Another
+ * thread may be let beyond the limit meanwhile.
+ */
+int hidden_descriptor(int (*make)(int), int argument);
+
 #endif

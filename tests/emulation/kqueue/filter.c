@@ -159,6 +159,8 @@ filter_mask(short filter)
 {
 	if (filter == EVFILT_READ)
 		return EPOLLIN | EPOLLRDHUP;
+	if (filter == EVFILT_PROC)
+		return EPOLLIN;
 	return filter == EVFILT_WRITE ? EPOLLOUT : EPOLLPRI;
 }
 
@@ -350,6 +352,21 @@ judge_other(const struct knote *kn, uint32_t conditions, struct verdict *v)
 		v->data = 1;
 }
 
+static void
+judge_user(const struct knote *kn, struct verdict *v)
+{
+	v->ready = kn->triggered;
+	v->fflags = kn->event.fflags & NOTE_FFLAGSMASK;
+	v->data = kn->event.data;
+}
+
+static void
+judge_except(const struct knote *kn, uint32_t conditions, struct verdict *v)
+{
+	v->ready = (conditions & EPOLLPRI) && (kn->event.fflags & NOTE_OOB);
+	v->fflags = v->ready ? NOTE_OOB : 0;
+}
+
 void
 filter_judge(const struct knote *kn, uint32_t conditions, struct verdict *v)
 {
@@ -357,16 +374,18 @@ filter_judge(const struct knote *kn, uint32_t conditions, struct verdict *v)
 
 	*v = (struct verdict){0};
 	if (kn->event.filter == EVFILT_EXCEPT) {
-		v->ready = (conditions & EPOLLPRI) &&
-			   (kn->event.fflags & NOTE_OOB);
-		v->fflags = v->ready ? NOTE_OOB : 0;
+		judge_except(kn, conditions, v);
 		return;
 	}
 	switch (kn->kind) {
 	case KIND_USER:
-		v->ready = kn->triggered;
-		v->fflags = kn->event.fflags & NOTE_FFLAGSMASK;
-		v->data = kn->event.data;
+		judge_user(kn, v);
+		break;
+	case KIND_PROCESS:
+		process_judge(kn, v);
+		break;
+	case KIND_TIMER:
+		timer_judge(kn, v);
 		break;
 	case KIND_FILE:
 		judge_file(kn, v);

@@ -5,6 +5,8 @@
  * kqueue.c   the system calls, waiting, close and fork
  * knote.c    knotes, and the changes that programs make to them
  * filter.c   what a BSD kernel would say about a Linux descriptor
+ * process.c  processes, and what can be seen of them
+ * timer.c    timers, and the clock that a kqueue has for them
  * system.c   in what the emulated systems differ
  * poll.c     poll() of a system that knows no devices there
  * socket.c   getpeername() of a system that forgets a peer that is gone
@@ -20,6 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/types.h>
 
 #include "sys/event.h"
 
@@ -48,6 +51,14 @@ struct system {
 				* reader */
 	bool writes_anywhere;  /* WRITE is ready on the read end of a pipe */
 	bool repeats_reopened; /* one more event of a FIFO opened again */
+	bool knows_zombies;    /* PROC is added to a process that has ended,
+				* and fires; else that is ESRCH */
+	bool tells_status;     /* NOTE_EXIT comes with the wait status */
+	bool restarts_timers;  /* EV_ADD of an old TIMER knote begins anew;
+				* else the new time is that of the next
+				* round */
+	bool refuses_zero;     /* no time at all is EINVAL for TIMER */
+	unsigned max_timers;   /* more of them are ENOMEM; 0: no limit */
 };
 
 /* The one of the environment. A name that it does not know ends the process.
@@ -65,7 +76,21 @@ enum kind {
 	KIND_KQUEUE,   /* an emulated one */
 	KIND_TERMINAL, /* or a pseudo-terminal */
 	KIND_POLLABLE, /* anything else that epoll takes */
-	KIND_USER      /* no descriptor */
+	KIND_USER,     /* from here on, no descriptor of the program's */
+	KIND_PROCESS,
+	KIND_TIMER
+};
+
+/* As many children of a process are told from others. */
+#define SIGHT_CHILDREN 16
+
+/* What can be seen of a process that may change as it forks or execs. */
+struct sight {
+	uint64_t device, file; /* of the program that it runs; 0: unknown */
+	uint64_t stack;        /* where its stack begins; 0: unknown */
+	uint64_t faults;       /* page faults of children waited for */
+	int count;             /* of children */
+	pid_t children[SIGHT_CHILDREN];
 };
 
 /* One registration. */
@@ -93,6 +118,12 @@ struct knote {
 	bool deaf;       /* drop the first report, it is old news */
 	bool soft;       /* in the soft list */
 	bool triggered;  /* USER */
+	int hidden;      /* PROCESS: a pidfd, which is the emulation's; else
+			  * -1 */
+	unsigned notes;  /* PROCESS: what has happened and was not reported */
+	int status;      /* PROCESS: of waitpid(), if NOTE_EXIT is there */
+	struct sight sight; /* PROCESS: when it was last looked at */
+	int64_t due;        /* TIMER: the next moment, in nanoseconds */
 };
 
 LIST_HEAD(knote_list, knote);
@@ -106,9 +137,10 @@ TAILQ_HEAD(knote_queue, knote);
  * A kqueue. What it returns as its descriptor is the first epoll instance;
  * the others take the further filters of the same descriptor. What epoll
  * cannot watch is in the soft list, which is looked through by hand; an
- * eventfd is readable while something in it is ready. All of these are in
- * the first instance, level-triggered, so that the kqueue is readable when
- * there is an event.
+ * eventfd is readable while something in it is ready. Some of it gets ready as
+ * time goes by, at a moment for which a timerfd, the clock, is set. All of
+ * these are in the first instance, level-triggered, so that the kqueue is
+ * readable when there is an event.
  *
  * One thread, the leader, waits for the first instance. The others, the
  * followers, wait for the baton, an eventfd: it is in an epoll instance of its
@@ -117,14 +149,19 @@ TAILQ_HEAD(knote_queue, knote);
 struct kqueue {
 	LIST_ENTRY(kqueue) all;
 	struct knote_list knotes; /* all */
-	struct knote_list users;  /* those of USER, as those of a descriptor */
+	struct knote_list others; /* those without a descriptor, as those of
+				   * one */
 	struct knote_queue soft;
 	int instances[INSTANCES]; /* the last one is -1 without EXCEPT */
 	int softfd;               /* the eventfd of the soft list */
+	int clock;                /* the timerfd of the soft list; -1 until
+				   * there is something for it */
+	unsigned clocked;         /* knotes in that list that need the clock */
 	int baton;                /* the eventfd of the followers */
 	int followers;            /* the instance that they wait in */
 	bool soft_ready;          /* softfd is readable */
 	bool closed;              /* by the program; threads wait on */
+	bool inherited;           /* by a child: all of it is the parent's */
 	bool led;                 /* there is a leader */
 	bool passed;              /* the baton was written, and nobody woke
 				   * from it yet */
@@ -134,7 +171,11 @@ struct kqueue {
 
 /* What is in the first instance beside descriptors, whose tokens are above:
  * 1 and 2 are the other instances. */
-#define TOKEN_SOFT 3
+#define TOKEN_SOFT  3
+#define TOKEN_CLOCK 4
+
+/* In the place of the descriptor in the token of a knote that has none. */
+#define TOKEN_OTHER UINT32_MAX
 
 /* What a filter says. */
 struct verdict {
@@ -168,6 +209,9 @@ void knote_repeat(struct knote *kn);
 void soft_set_ready(struct kqueue *kq, bool ready);
 /* Looks at a knote of the soft list. */
 void soft_judge(struct knote *kn, struct verdict *v);
+/* After a change of what the clock is for: looks at the whole soft list, and
+ * sets the clock for what is next. */
+void soft_settle(struct kqueue *kq);
 
 /* Memory for objects of one size, which is not the program's: a test that
  * lets malloc() fail is not to meet it. NULL if there is none. */
@@ -196,5 +240,31 @@ uint32_t filter_mask(short filter);
 /* What the emulated system says, if Linux says this. */
 void filter_judge(
     const struct knote *kn, uint32_t conditions, struct verdict *v);
+
+/* process.c */
+/* Begins to watch the process that the new knote names: an errno, or 0. */
+int process_open(struct knote *kn);
+/* Notes what has happened to the process. */
+void process_look(struct knote *kn);
+void process_judge(const struct knote *kn, struct verdict *v);
+
+/* timer.c */
+/* The time, in nanoseconds. */
+int64_t clock_now(void);
+/* Gives kq a clock if it has none: an errno, or 0. */
+int clock_open(struct kqueue *kq);
+/* Sets the clock of kq for that moment, or stops it for INT64_MAX. */
+void clock_set(const struct kqueue *kq, int64_t moment);
+/* Begins to count the time of the knote: an errno, or 0. */
+int timer_open(struct knote *kn);
+/* After EV_ADD of a knote that is there, which has the new time already. */
+void timer_again(struct knote *kn);
+/* The time that a change asks for: EINVAL, or 0. */
+int timer_check(const struct kevent *change);
+/* The knote goes. */
+void timer_close(void);
+void timer_judge(const struct knote *kn, struct verdict *v);
+/* What was reported is over. */
+void timer_reported(struct knote *kn, const struct verdict *v);
 
 #endif

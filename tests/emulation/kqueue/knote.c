@@ -7,6 +7,9 @@
  * there level-triggered, unless it has EV_CLEAR or Linux says ready where BSD
  * does not: then edge-triggered, to be looked at again when something has
  * happened.
+ *
+ * A knote of a process has a pidfd in epoll, which tells of its end. That is
+ * the knote's own: it goes when the knote goes, and in a child of a fork.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1 /* MAP_ANONYMOUS */
@@ -20,6 +23,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../intercept.h"
 #include "kernel.h"
 
 /* A number for descriptors has a place in one of many pages, which are made
@@ -112,14 +116,22 @@ kqueue_name(int fd, struct kqueue *kq)
 	return 0;
 }
 
+/* Whether idents of the filter are descriptors. */
+static bool
+is_of_descriptors(short filter)
+{
+	return filter == EVFILT_READ || filter == EVFILT_WRITE ||
+	       filter == EVFILT_EXCEPT;
+}
+
 static struct knote *
 find(struct kqueue *kq, uintptr_t ident, short filter)
 {
-	struct slot *slot = filter == EVFILT_USER ? NULL : slot_of(ident);
+	struct slot *slot = is_of_descriptors(filter) ? slot_of(ident) : NULL;
 	struct knote *kn = NULL;
 
-	if (filter == EVFILT_USER)
-		kn = LIST_FIRST(&kq->users);
+	if (!is_of_descriptors(filter))
+		kn = LIST_FIRST(&kq->others);
 	else if (slot != NULL)
 		kn = LIST_FIRST(&slot->knotes);
 	while (kn != NULL && (kn->kq != kq || kn->event.ident != ident ||
@@ -134,6 +146,8 @@ knote_of_token(struct kqueue *kq, uint64_t token)
 	struct slot *slot = slot_of((uint32_t)token);
 	struct knote *kn = slot == NULL ? NULL : LIST_FIRST(&slot->knotes);
 
+	if ((uint32_t)token == TOKEN_OTHER)
+		kn = LIST_FIRST(&kq->others);
 	while (kn != NULL && (kn->kq != kq || kn->generation != token >> 32))
 		kn = LIST_NEXT(kn, beside);
 	return kn;
@@ -146,11 +160,12 @@ static int
 control(struct knote *kn, int operation)
 {
 	struct epoll_event event = {.events = filter_mask(kn->event.filter)};
-	int fd = (int)kn->event.ident;
+	int fd = kn->hidden >= 0 ? kn->hidden : (int)kn->event.ident;
+	uint32_t place = kn->hidden >= 0 ? TOKEN_OTHER : (uint32_t)fd;
 
 	if (kn->quiet || (kn->event.flags & EV_CLEAR))
 		event.events |= EPOLLET;
-	event.data.u64 = (uint64_t)kn->generation << 32 | (uint32_t)fd;
+	event.data.u64 = (uint64_t)kn->generation << 32 | place;
 	if (epoll_ctl(kn->kq->instances[kn->instance], operation, fd, &event) <
 	    0)
 		return errno;
@@ -198,6 +213,10 @@ is_soft(const struct knote *kn)
 	switch (kn->kind) {
 	case KIND_USER:
 		return kn->triggered;
+	case KIND_PROCESS:
+		/* Of these epoll tells nothing. */
+		return kn->event.fflags & (NOTE_FORK | NOTE_EXEC);
+	case KIND_TIMER:
 	case KIND_FILE:
 		return true;
 	case KIND_DEVICE:
@@ -217,12 +236,43 @@ is_soft(const struct knote *kn)
 void
 soft_judge(struct knote *kn, struct verdict *v)
 {
-	bool looks = kn->kind != KIND_USER && kn->kind != KIND_FILE;
+	bool looks = kn->kind != KIND_FILE && kn->kind < KIND_USER;
 
+	if (kn->kind == KIND_PROCESS)
+		process_look(kn);
 	filter_judge(kn, looks ? filter_look(kn) : 0, v);
 	/* Only here for its end to be over; epoll tells the rest. */
 	if (kn->kind == KIND_FIFO && kn->event.filter == EVFILT_READ)
 		v->ready = v->ready && !v->eof;
+}
+
+/* Whether time makes it ready. */
+static bool
+is_clocked(const struct knote *kn)
+{
+	return kn->kind == KIND_TIMER || kn->kind == KIND_PROCESS;
+}
+
+void
+soft_settle(struct kqueue *kq)
+{
+	int64_t first = INT64_MAX;
+	bool ready = false;
+	struct knote *kn;
+	struct verdict v;
+
+	/* In a child both are the parent's. */
+	if (kq->inherited)
+		return;
+	TAILQ_FOREACH(kn, &kq->soft, listed)
+	{
+		soft_judge(kn, &v);
+		ready = ready || v.ready;
+		if (is_clocked(kn) && !v.ready && kn->due < first)
+			first = kn->due;
+	}
+	soft_set_ready(kq, ready);
+	clock_set(kq, first);
 }
 
 static void
@@ -230,9 +280,15 @@ soft_insert(struct knote *kn)
 {
 	struct verdict v;
 
-	if (!kn->soft)
+	if (!kn->soft) {
 		TAILQ_INSERT_TAIL(&kn->kq->soft, kn, listed);
+		kn->kq->clocked += is_clocked(kn);
+	}
 	kn->soft = true;
+	if (is_clocked(kn)) {
+		soft_settle(kn->kq);
+		return;
+	}
 	soft_judge(kn, &v);
 	if (v.ready)
 		soft_set_ready(kn->kq, true);
@@ -241,11 +297,16 @@ soft_insert(struct knote *kn)
 static void
 soft_remove(struct knote *kn)
 {
+	bool settles = kn->soft && is_clocked(kn);
+
 	if (kn->soft)
 		TAILQ_REMOVE(&kn->kq->soft, kn, listed);
 	kn->soft = false;
 	if (TAILQ_EMPTY(&kn->kq->soft))
 		soft_set_ready(kn->kq, false);
+	kn->kq->clocked -= settles;
+	if (settles)
+		soft_settle(kn->kq);
 }
 
 /* States of a knote */
@@ -256,7 +317,8 @@ start(struct knote *kn)
 {
 	int error = 0;
 
-	if (kn->kind != KIND_USER && kn->kind != KIND_FILE)
+	if (kn->kind != KIND_USER && kn->kind != KIND_FILE &&
+	    kn->kind != KIND_TIMER)
 		error = watch(kn);
 	/* EPERM is a device that never blocks. */
 	if (error == EPERM && kn->kind == KIND_DEVICE)
@@ -286,6 +348,10 @@ void
 knote_drop(struct knote *kn)
 {
 	stop(kn);
+	if (kn->hidden >= 0)
+		(void)real_close(kn->hidden);
+	if (kn->kind == KIND_TIMER)
+		timer_close();
 	LIST_REMOVE(kn, beside);
 	LIST_REMOVE(kn, owned);
 	pool_give(&knote_pool, kn);
@@ -326,14 +392,20 @@ knote_reported(struct knote *kn, const struct verdict *v)
 		knote_drop(kn);
 		return;
 	}
-	if (kn->event.flags & EV_CLEAR)
+	if (kn->event.flags & EV_CLEAR) {
 		kn->triggered = false;
+		kn->notes = 0;
+	}
+	if (kn->kind == KIND_TIMER)
+		timer_reported(kn, v);
 	if (kn->event.flags & EV_DISPATCH) {
 		stop(kn);
 		kn->disabled = true;
 		kn->dispatched = true;
 		return;
 	}
+	if (is_clocked(kn))
+		return;
 	if (!is_soft(kn) || (kn->event.flags & EV_CLEAR))
 		soft_remove(kn);
 	else if (!kn->soft)
@@ -350,7 +422,7 @@ knote_reported(struct knote *kn, const struct verdict *v)
 static int
 missing(const struct kevent *change)
 {
-	if (change->filter != EVFILT_USER &&
+	if (is_of_descriptors(change->filter) &&
 	    (change->ident > INT_MAX || fcntl((int)change->ident, F_GETFD) < 0))
 		return EBADF;
 	return ENOENT;
@@ -362,35 +434,71 @@ keep(struct knote *kn, const struct kevent *change)
 {
 	kn->event = *change;
 	kn->event.flags &= EV_ONESHOT | EV_CLEAR | EV_RECEIPT | EV_DISPATCH;
-	if (change->filter == EVFILT_USER) {
+	switch (change->filter) {
+	case EVFILT_USER:
+		kn->kind = KIND_USER;
 		kn->event.fflags &= NOTE_FFLAGSMASK;
 		kn->triggered = (change->fflags & NOTE_TRIGGER) &&
 				emulated_system()->add_triggers;
+		break;
+	case EVFILT_PROC:
+		kn->kind = KIND_PROCESS;
+		kn->event.flags |= EV_CLEAR;
+		break;
+	case EVFILT_TIMER:
+		kn->kind = KIND_TIMER;
+		kn->event.flags |= EV_CLEAR;
+		break;
+	default:
+		break;
 	}
+}
+
+/* What the descriptor of a new knote is, and its slot: an errno, or 0. */
+static int
+identify(struct knote *kn, struct slot **slot)
+{
+	int error;
+
+	if (kn->event.ident > INT_MAX)
+		return EBADF;
+	error = filter_kind((int)kn->event.ident, &kn->kind, &kn->access);
+	if (error == 0)
+		error = filter_check(kn);
+	if (error != 0)
+		return error;
+	*slot = make_slot(kn->event.ident);
+	return *slot == NULL ? ENOMEM : 0;
+}
+
+/* Begins to look for events of a new knote: an errno, or 0. */
+static int
+start_first(struct knote *kn)
+{
+	int error = 0;
+
+	if (kn->kind == KIND_PROCESS)
+		error = process_open(kn);
+	else if (kn->kind == KIND_TIMER)
+		error = timer_open(kn);
+	return error == 0 ? start(kn) : error;
 }
 
 static int
 add(struct kqueue *kq, const struct kevent *change)
 {
-	struct knote probe = {.kq = kq, .kind = KIND_USER};
+	struct knote probe = {.kq = kq, .hidden = -1};
 	struct slot *slot = NULL;
 	struct knote *kn;
-	int error;
+	int error = 0;
 
 	keep(&probe, change);
-	if (change->filter != EVFILT_USER) {
-		if (change->ident > INT_MAX)
-			return EBADF;
-		error = filter_kind(
-		    (int)change->ident, &probe.kind, &probe.access);
-		if (error == 0)
-			error = filter_check(&probe);
-		if (error != 0)
-			return error;
-		slot = make_slot(change->ident);
-		if (slot == NULL)
-			return ENOMEM;
-	}
+	if (is_of_descriptors(change->filter))
+		error = identify(&probe, &slot);
+	else if (change->filter == EVFILT_TIMER)
+		error = timer_check(change);
+	if (error != 0)
+		return error;
 	kn = pool_take(&knote_pool);
 	if (kn == NULL)
 		return ENOMEM;
@@ -399,10 +507,11 @@ add(struct kqueue *kq, const struct kevent *change)
 		generations = 1;
 	kn->generation = generations;
 	LIST_INSERT_HEAD(&kq->knotes, kn, owned);
-	LIST_INSERT_HEAD(slot == NULL ? &kq->users : &slot->knotes, kn, beside);
+	LIST_INSERT_HEAD(
+	    slot == NULL ? &kq->others : &slot->knotes, kn, beside);
 	kn->disabled = change->flags & EV_DISABLE;
 	/* Also a disabled one meets the errors. */
-	error = start(kn);
+	error = start_first(kn);
 	if (error != 0)
 		knote_drop(kn);
 	else if (kn->disabled)
@@ -468,7 +577,7 @@ start_deaf(struct knote *kn)
 static int
 enable(struct knote *kn, bool looks)
 {
-	bool deaf = kn->dispatched && !looks && kn->kind != KIND_USER;
+	bool deaf = kn->dispatched && !looks && kn->kind < KIND_USER;
 
 	if (!kn->disabled)
 		return looks ? touch(kn) : 0;
@@ -482,16 +591,26 @@ update(struct knote *kn, const struct kevent *change)
 {
 	const struct system *system = emulated_system();
 	bool looks = (change->flags & EV_ADD) || !system->enable_is_deaf;
+	int error;
 
+	if (kn->kind == KIND_TIMER && (change->flags & EV_ADD)) {
+		error = timer_check(change);
+		if (error != 0)
+			return error;
+	}
 	if ((change->flags & EV_ADD) || system->overwrites) {
 		kn->event.udata = change->udata;
-		if (kn->kind != KIND_USER) {
+		if (kn->kind != KIND_USER && kn->kind != KIND_TIMER) {
 			kn->event.fflags = change->fflags;
 			kn->event.data = change->data;
 		}
 	}
 	if (kn->kind == KIND_USER)
 		touch_user(kn, change);
+	if (kn->kind == KIND_TIMER && (change->flags & EV_ADD)) {
+		kn->event.data = change->data;
+		timer_again(kn);
+	}
 	if (change->flags & EV_ENABLE)
 		return enable(kn, looks);
 	if (change->flags & EV_DISABLE) {
@@ -513,6 +632,8 @@ has_filter(short filter)
 	switch (filter) {
 	case EVFILT_READ:
 	case EVFILT_WRITE:
+	case EVFILT_PROC:
+	case EVFILT_TIMER:
 		return true;
 	case EVFILT_USER:
 		return system->has_user;

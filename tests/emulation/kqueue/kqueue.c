@@ -94,7 +94,7 @@ static void
 destroy(struct kqueue *kq)
 {
 	const int fds[] = {kq->instances[1], kq->instances[2], kq->softfd,
-	    kq->baton, kq->followers};
+	    kq->clock, kq->baton, kq->followers};
 
 	for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
 		if (fds[i] >= 0)
@@ -148,12 +148,12 @@ open_kqueue(int flags)
 		return -1;
 	}
 	LIST_INIT(&kq->knotes);
-	LIST_INIT(&kq->users);
+	LIST_INIT(&kq->others);
 	TAILQ_INIT(&kq->soft);
 	LIST_INSERT_HEAD(&kqueues, kq, all);
 	for (int i = 0; i < INSTANCES; i++)
 		kq->instances[i] = -1;
-	kq->softfd = kq->baton = kq->followers = -1;
+	kq->softfd = kq->clock = kq->baton = kq->followers = -1;
 	if (open_parts(kq, flags) == 0 && connect_parts(kq) == 0) {
 		error = kqueue_name(kq->instances[0], kq);
 		if (error == 0)
@@ -269,6 +269,7 @@ emulation_forked(void)
 		kq->led = false;
 		kq->waiting = 0;
 		kq->soft_ready = false;
+		kq->inherited = true;
 		if (kq->closed) {
 			destroy(kq);
 			continue;
@@ -290,6 +291,8 @@ report(struct scan *scan, struct knote *kn, const struct verdict *v)
 
 	if (system->drops_broken && v->eof && kn->kind == KIND_PIPE &&
 	    kn->event.filter == EVFILT_WRITE)
+		kn->event.flags |= EV_ONESHOT;
+	if (kn->notes & NOTE_EXIT)
 		kn->event.flags |= EV_ONESHOT;
 	*event = kn->event;
 	event->fflags = v->fflags;
@@ -314,6 +317,8 @@ meet(struct scan *scan, struct knote *kn, uint32_t conditions)
 	}
 	scan->news = true;
 	kn->scan = scan->kq->scan;
+	if (kn->kind == KIND_PROCESS)
+		process_look(kn);
 	filter_judge(kn, conditions, &v);
 	if (kn->deaf) {
 		kn->deaf = false;
@@ -321,6 +326,9 @@ meet(struct scan *scan, struct knote *kn, uint32_t conditions)
 	}
 	if (v.ready) {
 		report(scan, kn, &v);
+	} else if (kn->notes & NOTE_EXIT) {
+		/* Nobody asked for that, but there is nothing more to come. */
+		knote_drop(kn);
 	} else if (knote_hush(kn)) {
 		/* It has one more report, perhaps with more to it. */
 		kn->scan = 0;
@@ -366,13 +374,19 @@ static void collect(struct scan *scan, int instance, int limit);
 static void
 collect_one(struct scan *scan, const struct epoll_event *event, int limit)
 {
-	uint64_t token = event->data.u64;
+	uint64_t token = event->data.u64, count;
 	struct knote *kn;
 
 	if (token < INSTANCES) {
 		collect(scan, (int)token, limit);
 	} else if (token == TOKEN_SOFT) {
 		collect_soft(scan, limit);
+	} else if (token == TOKEN_CLOCK) {
+		/* It is set again at the end. Until then it must not take the
+		 * place of others. */
+		(void)!read(scan->kq->clock, &count, sizeof count);
+		collect_soft(scan, limit);
+		scan->again = true;
 	} else {
 		kn = knote_of_token(scan->kq, token);
 		if (kn != NULL)
@@ -439,6 +453,8 @@ collect_all(struct kqueue *kq, struct kevent *events, int nevents)
 	kq->scan++;
 	look_at_soft(kq);
 	collect(&scan, 0, nevents);
+	if (kq->clocked > 0)
+		soft_settle(kq);
 	return scan.count;
 }
 

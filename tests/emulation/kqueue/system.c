@@ -25,6 +25,9 @@ static const struct system systems[] = {
 	.drops_broken = true,
 	.writes_anywhere = true,
 	.repeats_reopened = true,
+	.knows_zombies = true,
+	.tells_status = true,
+	.restarts_timers = true,
     },
     {
 	.name = "openbsd",
@@ -34,6 +37,9 @@ static const struct system systems[] = {
 	.gone_peer_error = ENOTCONN,
 	.broken_pipe_error = EPIPE,
 	.writes_anywhere = true,
+	.tells_status = true,
+	.restarts_timers = true,
+	.max_timers = 4096,
     },
     {
 	.name = "netbsd",
@@ -43,6 +49,8 @@ static const struct system systems[] = {
 	.has_user = true,
 	.gone_peer_error = ENOTCONN,
 	.broken_pipe_error = EBADF,
+	.refuses_zero = true,
+	.max_timers = 4096,
     },
     {
 	.name = "macos",
@@ -54,6 +62,7 @@ static const struct system systems[] = {
 	.gone_peer_error = EINVAL,
 	.broken_pipe_error = EPIPE,
 	.writes_anywhere = true,
+	.restarts_timers = true,
     },
 };
 

@@ -371,7 +371,7 @@ check_arguments(void)
 	    "a descriptor that is no kqueue is EBADF");
 	check(change(kq, 42, EV_ADD, 0, 0, NULL) == EINVAL,
 	    "an unknown filter is EINVAL");
-	check(change(1, EVFILT_TIMER, EV_ADD, 0, 0, NULL) == EINVAL,
+	check(change(1, EVFILT_SIGNAL, EV_ADD, 0, 0, NULL) == EINVAL,
 	    "and so are those that are not emulated");
 	end();
 }
@@ -1418,6 +1418,441 @@ check_crowd(int flags, bool feeds, const char *what)
 	end();
 }
 
+/* Processes */
+
+/* A child that does what it is told by bytes: it forks, execs, or ends. */
+struct child {
+	pid_t pid;
+	int line;
+};
+
+static void
+obey(int line)
+{
+	/* The shell takes a line for each further exec. */
+	static const char again[] = "read x; exec sh -c 'read x; exit 9' again";
+	char order;
+
+	while (read(line, &order, 1) == 1) {
+		if (order == 'f' && fork() == 0) {
+			sleep_ms(20);
+			_exit(0);
+		}
+		if (order == 'w') {
+			pid_t pid = fork();
+
+			if (pid == 0)
+				_exit(0);
+			(void)waitpid(pid, NULL, 0);
+		}
+		if (order == 'x') {
+			(void)dup2(line, STDIN_FILENO);
+			(void)execl("/bin/sh", "sh", "-c", again, (char *)NULL);
+		}
+		if (order == 'k')
+			(void)raise(SIGKILL);
+	}
+	_exit(7);
+}
+
+static struct child
+make_child(void)
+{
+	struct child c;
+	int fds[2];
+
+	NEED(pipe(fds) == 0);
+	c.pid = fork();
+	NEED(c.pid >= 0);
+	if (c.pid == 0) {
+		(void)close(fds[1]);
+		obey(fds[0]);
+	}
+	(void)close(fds[0]);
+	c.line = fds[1];
+	return c;
+}
+
+static void
+order(const struct child *c, char what)
+{
+	NEED(write(c->line, &what, 1) == 1);
+}
+
+/* Lets it end; it stays to be waited for. */
+static void
+end_child(const struct child *c)
+{
+	siginfo_t info;
+
+	(void)close(c->line);
+	NEED(waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOWAIT) == 0);
+	sleep_ms(2);
+}
+
+static void
+reap(const struct child *c)
+{
+	NEED(waitpid(c->pid, NULL, 0) == c->pid);
+}
+
+static int
+add_process(const struct child *c, int flags, unsigned notes)
+{
+	return change(c->pid, EVFILT_PROC, EV_ADD | flags, notes, 0, MARK(5));
+}
+
+static bool
+tells_status(void)
+{
+	return is("freebsd") || is("openbsd");
+}
+
+static int
+delete_process(const struct child *c)
+{
+	return change(c->pid, EVFILT_PROC, EV_DELETE, 0, 0, NULL);
+}
+
+/* An event of the end of that child, with that status. */
+static bool
+is_end(const struct kevent *e, const struct child *c, int status)
+{
+	return e->ident == (uintptr_t)c->pid && e->filter == EVFILT_PROC &&
+	       e->fflags == NOTE_EXIT && e->udata == MARK(5) &&
+	       (e->flags & ~EV_ADD) == (EV_EOF | EV_ONESHOT | EV_CLEAR) &&
+	       e->data == (tells_status() ? status : 0);
+}
+
+static void
+check_exit(void)
+{
+	struct kevent e = {0};
+	struct child c = make_child();
+	struct waiter w;
+
+	begin();
+	check(add_process(&c, 0, NOTE_EXIT) == 0 && none() && !readable(kq),
+	    "a process that runs is silent");
+	start_waiter(&w, 5000);
+	end_child(&c);
+	join(&w);
+	check(w.result == 1 && is_end(&w.event, &c, 7 << 8),
+	    "its end wakes, with EV_EOF, EV_ONESHOT and perhaps a status");
+	check(none() && !readable(kq) && delete_process(&c) == ENOENT,
+	    "once, and the knote goes with it");
+	check(add_process(&c, 0, NOTE_EXIT) == (is("freebsd") ? 0 : ESRCH),
+	    "adding a zombie is ESRCH but on FreeBSD");
+	if (is("freebsd"))
+		check(one(&e) && is_end(&e, &c, 7 << 8),
+		    "where it fires at once");
+	reap(&c);
+	check(add_process(&c, 0, NOTE_EXIT) == ESRCH && none(),
+	    "one that was waited for is ESRCH");
+	check(change(0, EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, NULL) == ESRCH &&
+		  change(-1, EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, NULL) == ESRCH,
+	    "and so is what cannot be a process");
+	check(delete_process(&c) == ENOENT, "EV_DELETE of none is ENOENT");
+	end();
+}
+
+static void
+check_exit_kinds(void)
+{
+	struct kevent e = {0};
+	struct child c = make_child();
+
+	begin();
+	NEED(add_process(&c, 0, NOTE_EXIT) == 0);
+	end_child(&c);
+	check(readable(kq), "the end makes the kqueue readable");
+	reap(&c);
+	check(readable(kq) && one(&e) && e.fflags == NOTE_EXIT,
+	    "it is reported also if somebody waited for the process first");
+	c = make_child();
+	NEED(add_process(&c, 0, NOTE_EXIT) == 0);
+	order(&c, 'k');
+	end_child(&c);
+	check(one(&e) && is_end(&e, &c, SIGKILL), "or if a signal killed it");
+	reap(&c);
+	c = make_child();
+	NEED(add_process(&c, 0, NOTE_EXIT) == 0);
+	check(delete_process(&c) == 0 && delete_process(&c) == ENOENT,
+	    "EV_DELETE deletes");
+	NEED(add_process(&c, EV_DISABLE, NOTE_EXIT) == 0);
+	end_child(&c);
+	check(none() && !readable(kq), "a disabled one is silent");
+	check(
+	    change(c.pid, EVFILT_PROC, EV_ENABLE, NOTE_EXIT, 0, MARK(5)) == 0 &&
+		one(&e) && is_end(&e, &c, 7 << 8),
+	    "until it is enabled");
+	reap(&c);
+	end();
+}
+
+static void
+check_forks_and_execs(void)
+{
+	struct kevent e = {0};
+	struct child c = make_child();
+
+	begin();
+	NEED(add_process(&c, 0, NOTE_FORK | NOTE_EXEC | NOTE_EXIT) == 0);
+	check(wait_in(kq, &e, 1, 20) == 0, "who does nothing is silent");
+	order(&c, 'f');
+	check(wait_in(kq, &e, 1, 5000) == 1 && e.fflags == NOTE_FORK &&
+		  (e.flags & ~EV_ADD) == EV_CLEAR && e.udata == MARK(5),
+	    "NOTE_FORK, with EV_CLEAR of itself");
+	check(wait_in(kq, &e, 1, 50) == 0, "once, also if the child ends");
+	order(&c, 'w');
+	check(wait_in(kq, &e, 1, 5000) == 1 && e.fflags == NOTE_FORK,
+	    "and again, for a child that was waited for at once");
+	order(&c, 'x');
+	check(wait_in(kq, &e, 1, 5000) == 1 && e.fflags == NOTE_EXEC,
+	    "NOTE_EXEC");
+	check(wait_in(kq, &e, 1, 20) == 0, "once");
+	order(&c, '\n');
+	check(wait_in(kq, &e, 1, 5000) == 1 && e.fflags == NOTE_EXEC,
+	    "and again, if the same program comes");
+	end_child(&c);
+	check(one(&e) && (e.fflags & NOTE_EXIT) &&
+		  e.data == (tells_status() ? 9 << 8 : 0),
+	    "the end comes after that");
+	reap(&c);
+	end();
+}
+
+static void
+check_watched_process(void)
+{
+	struct kevent e = {0};
+	struct child c = make_child();
+	int fds[2];
+
+	begin();
+	NEED(add_process(&c, 0, NOTE_FORK) == 0);
+	end_child(&c);
+	check(none() && delete_process(&c) == ENOENT,
+	    "without NOTE_EXIT the knote goes in silence");
+	reap(&c);
+	c = make_child();
+	NEED(add_process(&c, 0, NOTE_FORK) == 0);
+	make_pipe(fds);
+	NEED(add(fds[0], EVFILT_READ, 0) == 0);
+	put(fds[1], 1);
+	sleep_ms(20);
+	check(wait_in(kq, &e, 1, 0) == 1 && e.filter == EVFILT_READ,
+	    "while it is watched, others are not held up");
+	close_both(fds);
+	end();
+	end_child(&c);
+	reap(&c);
+}
+
+static int count_fds(void);
+
+/* What the emulation has open is nobody else's business. */
+static void
+check_hidden(void)
+{
+	int before = count_fds(), status = -1, lowest;
+	struct rlimit limit, small;
+	struct kevent e;
+	struct child c = make_child();
+	pid_t pid;
+
+	begin();
+	lowest = dup(0);
+	(void)close(lowest);
+	NEED(add_process(&c, 0, NOTE_EXIT | NOTE_FORK) == 0);
+	NEED(change(1, EVFILT_TIMER, EV_ADD, 0, 1, NULL) == 0);
+	check(dup(0) == lowest, "a knote takes no low number");
+	(void)close(lowest);
+	pid = fork();
+	if (pid == 0) {
+		(void)close(c.line);
+		_exit(count_fds() == before ? 0 : 1);
+	}
+	NEED(waitpid(pid, &status, 0) == pid);
+	check(status == 0, "a child has none of the emulation's descriptors");
+	check(wait_in(kq, &e, 1, 5000) == 1 && e.filter == EVFILT_TIMER,
+	    "and leaves the timer alone");
+	NEED(delete_process(&c) == 0);
+	NEED(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	small = limit;
+	small.rlim_cur = 0;
+	NEED(setrlimit(RLIMIT_NOFILE, &small) == 0);
+	status = add_process(&c, 0, NOTE_EXIT);
+	NEED(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	check(status == 0, "processes take none of the program's descriptors");
+	end();
+	end_child(&c);
+	reap(&c);
+	check(count_fds() == before, "close leaves none");
+}
+
+/* Timers */
+
+static int
+add_timer(uintptr_t id, int flags, int64_t ms)
+{
+	struct kevent c;
+
+	EV_SET(&c, id, EVFILT_TIMER, (unsigned short)(EV_ADD | flags), 0, ms,
+	    MARK(6));
+	return kevent(kq, &c, 1, NULL, 0, NULL) < 0 ? errno : 0;
+}
+
+static int
+change_timer(uintptr_t id, int flags)
+{
+	struct kevent c;
+
+	EV_SET(&c, id, EVFILT_TIMER, (unsigned short)flags, 0, 0, MARK(6));
+	return kevent(kq, &c, 1, NULL, 0, NULL) < 0 ? errno : 0;
+}
+
+/* How many milliseconds after start the only event is there; -1: none. */
+static int
+comes_after(int64_t start, struct kevent *e)
+{
+	if (wait_in(kq, e, 1, 5000) != 1)
+		return -1;
+	return (int)((now_ns() - start) / 1000000);
+}
+
+static void
+check_oneshot_timer(void)
+{
+	int64_t start = now_ns();
+	struct kevent e = {0};
+
+	begin();
+	NEED(add_timer(UINTPTR_MAX, EV_ONESHOT, 20) == 0);
+	check(none() && !readable(kq), "a timer is silent");
+	check(comes_after(start, &e) >= 20 && e.filter == EVFILT_TIMER &&
+		  e.ident == UINTPTR_MAX && e.udata == MARK(6),
+	    "until so many milliseconds are over; any number is an ident");
+	check((e.flags & ~EV_ADD) == (EV_ONESHOT | EV_CLEAR) && e.fflags == 0 &&
+		  e.data == 1,
+	    "EV_CLEAR is of itself, and data 1");
+	check(none() && !readable(kq) &&
+		  change_timer(UINTPTR_MAX, EV_DELETE) == ENOENT,
+	    "one with EV_ONESHOT is gone then");
+	NEED(add_timer(3, EV_ONESHOT, 5) == 0);
+	sleep_ms(10);
+	check(readable(kq), "who is due makes the kqueue readable");
+	check(change_timer(3, EV_DELETE) == 0 && none() && !readable(kq),
+	    "EV_DELETE drops it all the same");
+	check(add_timer(3, 0, -1) == EINVAL, "below zero is EINVAL");
+	check(add_timer(3, EV_ONESHOT, 0) == (is("netbsd") ? EINVAL : 0),
+	    "zero is EINVAL on NetBSD");
+	check(one(&e) == !is("netbsd"), "and at once elsewhere");
+	end();
+}
+
+static void
+check_periodic_timer(void)
+{
+	int64_t start = now_ns();
+	struct kevent e = {0};
+	int64_t periods;
+
+	begin();
+	NEED(add_timer(3, 0, 40) == 0);
+	NEED(add_timer(4, EV_ONESHOT, 10) == 0);
+	check(comes_after(start, &e) >= 10 && e.ident == 4,
+	    "the first of two comes first");
+	check(comes_after(start, &e) >= 40 && e.ident == 3 &&
+		  (e.flags & ~EV_ADD) == EV_CLEAR,
+	    "then a periodic one");
+	periods = e.data;
+	check(none() && !readable(kq), "which is silent in between");
+	sleep_ms(130);
+	check(readable(kq) && one(&e) && e.data >= 3,
+	    "data counts what expired since the last event");
+	periods += e.data;
+	check(none() && comes_after(start, &e) >= 0 && e.data >= 1,
+	    "and it goes on");
+	periods += e.data;
+	check(now_ns() - start >= periods * 40000000, "and is never early");
+	NEED(change_timer(3, EV_DISABLE) == 0);
+	sleep_ms(100);
+	check(none() && !readable(kq), "EV_DISABLE silences it");
+	check(change_timer(3, EV_ENABLE) == 0 && one(&e) && e.data >= 2,
+	    "but it has counted on when it is enabled");
+	NEED(change_timer(3, EV_DELETE) == 0);
+	NEED(add_timer(3, EV_DISPATCH, 10) == 0);
+	NEED(wait_in(kq, &e, 1, 5000) == 1);
+	sleep_ms(30);
+	check(none() && !readable(kq), "EV_DISPATCH disables it");
+	check(change_timer(3, EV_ENABLE) == 0 && one(&e),
+	    "and EV_ENABLE enables");
+	end();
+}
+
+static void
+check_timers_again(void)
+{
+	bool restarts = !is("netbsd");
+	struct kevent e = {0};
+	int64_t start;
+	int after, error = 0, count = 0;
+
+	begin();
+	start = now_ns();
+	NEED(add_timer(3, EV_ONESHOT, 100) == 0);
+	sleep_ms(60);
+	NEED(add_timer(3, EV_ONESHOT, 100) == 0);
+	after = comes_after(start, &e);
+	check(restarts ? after >= 160 : after >= 100 && after < 160,
+	    "EV_ADD of a timer begins anew but on NetBSD");
+	NEED(add_timer(3, 0, 10) == 0);
+	sleep_ms(15);
+	NEED(add_timer(3, 0, 60000) == 0);
+	check(one(&e) == !restarts, "and drops what has expired");
+	check(add_timer(3, 0, -5) == EINVAL, "below zero is EINVAL for it too");
+	end();
+	begin();
+	while (error == 0 && count < 5000) {
+		error = add_timer((uintptr_t)count, EV_DISABLE, 60000);
+		count += error == 0;
+	}
+	if (is("openbsd") || is("netbsd"))
+		check(count == 4096 && error == ENOMEM,
+		    "OpenBSD and NetBSD limit their number");
+	else
+		check(count == 5000, "there is no limit on their number");
+	end();
+}
+
+static void
+check_timers_elsewhere(void)
+{
+	struct kevent e = {0};
+	struct waiter w;
+	int inner;
+
+	begin();
+	start_waiter(&w, 5000);
+	NEED(add_timer(3, EV_ONESHOT, 10) == 0);
+	join(&w);
+	check(w.result == 1 && w.event.ident == 3,
+	    "a timer wakes who waited before it was added");
+	inner = kq;
+	begin();
+	NEED(add(inner, EVFILT_READ, 0) == 0);
+	EV_SET(&e, 3, EVFILT_TIMER, EV_ADD, 0, 20, NULL);
+	NEED(kevent(inner, &e, 1, NULL, 0, NULL) == 0);
+	check(none() && wait_in(kq, &e, 1, 5000) == 1 &&
+		  e.ident == (uintptr_t)inner,
+	    "a kqueue with a timer in another one");
+	NEED(wait_in(inner, &e, 1, 0) == 1);
+	check(none(), "is not readable when that was reported");
+	(void)close(inner);
+	end();
+}
+
 /* Resources */
 
 #define COPIES 600
@@ -1543,6 +1978,15 @@ main(void)
 	check_crowd(EV_ONESHOT, false, "EV_ONESHOT wakes those who sleep");
 	check_crowd(EV_DISPATCH, false, "EV_DISPATCH wakes them too");
 	check_crowd(EV_CLEAR, false, "and EV_CLEAR");
+	check_exit();
+	check_exit_kinds();
+	check_forks_and_execs();
+	check_watched_process();
+	check_hidden();
+	check_oneshot_timer();
+	check_periodic_timer();
+	check_timers_again();
+	check_timers_elsewhere();
 	check_copies();
 	check_resources();
 	printf("%s: %d checks, %d failed\n", os, passed + failed, failed);

@@ -42,9 +42,8 @@ is_open(int fd)
 	return fcntl(fd, F_GETFD) != -1;
 }
 
-/* The result of a call that has an error, or none. */
-static int
-answer(const struct guard *g, int error)
+int
+emulation_answer(const struct guard *g, int error)
 {
 	emulation_unlock(g);
 	if (error == 0)
@@ -53,11 +52,9 @@ answer(const struct guard *g, int error)
 	return -1;
 }
 
-/* The port, with what Linux has to report in its queue, so that the caller has
- * to end with emulation_settle(); or NULL with errno set. A child that asks
- * would take from its parent. */
-static struct port *
-find(int fd)
+/* A child that asks would take from its parent. */
+struct port *
+emulation_find(int fd)
 {
 	static const char text[] = "port.c: a forked child uses a port of its "
 				   "parent, which is not emulated\n";
@@ -100,7 +97,7 @@ port_create(void)
 	emulation_lock(&g);
 	fd = epoll_create1(0);
 	if (fd < 0)
-		return answer(&g, errno);
+		return emulation_answer(&g, errno);
 	bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (bell >= 0 && epoll_ctl(fd, EPOLL_CTL_ADD, bell, &event) == 0 &&
 	    emulation_new_port(fd, bell) != NULL) {
@@ -111,7 +108,7 @@ port_create(void)
 	if (bell >= 0)
 		(void)real_close(bell);
 	(void)real_close(fd);
-	return answer(&g, error);
+	return emulation_answer(&g, error);
 }
 
 int
@@ -122,7 +119,7 @@ port_associate(int port, int source, uintptr_t object, int events, void *user)
 	int error;
 
 	emulation_lock(&g);
-	p = find(port);
+	p = emulation_find(port);
 	if (p == NULL) {
 		error = errno;
 	} else if (source != PORT_SOURCE_FD) {
@@ -134,7 +131,7 @@ port_associate(int port, int source, uintptr_t object, int events, void *user)
 	}
 	if (p != NULL)
 		emulation_settle(p);
-	return answer(&g, error);
+	return emulation_answer(&g, error);
 }
 
 /* A child may ask: that is how it finds out what it has inherited. */
@@ -148,7 +145,7 @@ port_dissociate(int port, int source, uintptr_t object)
 	emulation_lock(&g);
 	p = port < 0 ? NULL : emulation_port(port);
 	if (p == NULL || !p->inherited)
-		p = find(port);
+		p = emulation_find(port);
 	if (p == NULL) {
 		error = errno;
 	} else if (source != PORT_SOURCE_FD) {
@@ -164,14 +161,14 @@ port_dissociate(int port, int source, uintptr_t object)
 	}
 	if (p != NULL)
 		emulation_settle(p);
-	return answer(&g, error);
+	return emulation_answer(&g, error);
 }
 
 /* 0 or an errno. */
 static int
 send_one(int port, int events, void *user)
 {
-	struct port *p = find(port);
+	struct port *p = emulation_find(port);
 	struct event *e;
 	int error = 0;
 
@@ -196,7 +193,7 @@ port_send(int port, int events, void *user)
 
 	emulation_lock(&g);
 	error = send_one(port, events, user);
-	error = answer(&g, error);
+	error = emulation_answer(&g, error);
 	/* As a system call: errno is touched by failures only. */
 	if (error == 0)
 		errno = saved;
@@ -241,16 +238,14 @@ take(struct port *p, port_event_t list[], uint_t max)
 
 	while (count < max && p->first != NULL) {
 		struct event *e = p->first;
-		bool is_fd = e->source == PORT_SOURCE_FD;
 
 		list[count++] = (port_event_t){.portev_events = e->events,
 		    .portev_source = (ushort_t)e->source,
-		    .portev_object = is_fd ? (uintptr_t)e->fd : 0,
+		    .portev_object = e->object,
 		    .portev_user = e->user};
 		emulation_unqueue(e);
-		if (is_fd)
-			e->active = false;
-		else
+		e->active = false;
+		if (e->source == PORT_SOURCE_USER)
 			emulation_free_event(e);
 	}
 	return count;
@@ -314,14 +309,14 @@ get(int port, port_event_t list[], uint_t max, uint_t *nget,
 	int error;
 
 	emulation_lock(&g);
-	p = find(port);
+	p = emulation_find(port);
 	if (p == NULL)
-		return answer(&g, errno);
+		return emulation_answer(&g, errno);
 	error = retrieve(p, list, max, nget, timeout, one, &g);
 	if (error == 0 && one && *nget == 0)
 		error = ETIME;
 	emulation_settle(p);
-	return answer(&g, error);
+	return emulation_answer(&g, error);
 }
 
 int
@@ -357,6 +352,7 @@ shut(struct port *p)
 		emulation_wait_for(&p->gone);
 	while (p->associations != NULL)
 		emulation_forget(p->associations);
+	emulation_strip_timers(p);
 	while (p->first != NULL) {
 		e = p->first;
 		emulation_unqueue(e);
@@ -421,6 +417,7 @@ emulation_forked(void)
 		p->leader = NULL;
 		p->gone = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	}
+	emulation_forget_timers();
 	emulation_unlock(&fork_guard);
 }
 

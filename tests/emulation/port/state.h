@@ -4,12 +4,14 @@
  *
  *     port.c    the calls, and what closing and forking mean to them
  *     watch.c   associations, and how Linux is asked about their descriptors
+ *     timer.c   timers, which are timerfds
  *     wait.c    the threads that wait for events
  *     table.c   the lock, the memory, and what is found by its number
  *
  * A port is an epoll instance, whose number is the port's, with an eventfd in
  * it that is readable while events are queued. Associations are registered
- * in the same instance for one report each. So the port's descriptor is
+ * in the same instance for one report each, and so are the timers. So the
+ * port's descriptor is
  * readable exactly while it has events, queued or to be fetched from epoll.
  *
  * Every function is called with the lock held, unless it says otherwise.
@@ -37,13 +39,15 @@ enum watch {
 	WATCH_EDGE,    /* armed for changes: see watch.c */
 };
 
-/* A user's event, or an association with the event that it may have. */
+/* A user's event, or an association or a timer with the event that it may
+ * have. */
 struct event {
 	struct event *queue_next, *queue_previous; /* if queued */
 	struct event *number_next;                 /* table.c: in its chain */
 	struct event *port_next, *port_previous;   /* associations of a port */
 	struct port *port;
 	void *user;
+	uintptr_t object;    /* as it is delivered */
 	int source;          /* PORT_SOURCE_ */
 	int fd;              /* from here on of associations only, but events */
 	unsigned generation; /* tells it from others of the same number */
@@ -128,6 +132,23 @@ int emulation_dissociate(struct port *p, int fd);
 void emulation_forget(struct event *e);
 /* Queues what Linux has to report. */
 void emulation_harvest(struct port *p);
+
+/* timer.c */
+
+/* The timerfd of one has a report for epoll. */
+void emulation_expired(int fd);
+/* The port is about to be closed: its timers have none any more. */
+void emulation_strip_timers(const struct port *p);
+/* In a child, which has no timers of its parent's. */
+void emulation_forget_timers(void);
+
+/* port.c */
+
+/* The port, with what Linux has to report in its queue, so that the caller has
+ * to end with emulation_settle(); or NULL with errno set. */
+struct port *emulation_find(int fd);
+/* Lets go of the lock. The result of a call that has an error, or none. */
+int emulation_answer(const struct guard *g, int error);
 
 /* wait.c */
 

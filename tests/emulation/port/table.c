@@ -229,6 +229,7 @@ emulation_new_event(struct port *p, int source, int fd)
 	e->source = source;
 	if (source == PORT_SOURCE_FD) {
 		e->fd = fd;
+		e->object = (uintptr_t)fd;
 		e->generation = ++generation;
 		link_association(e);
 	}

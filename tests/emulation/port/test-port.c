@@ -1348,6 +1348,184 @@ test_successors(void)
 	(void)close(c.port);
 }
 
+/* Timers */
+
+#define COOKIE ((void *)(uintptr_t)77)
+
+/* 0 or the error. */
+static int
+new_timer(int port, clockid_t clock, timer_t *timer)
+{
+	port_notify_t to = {.portnfy_port = port, .portnfy_user = COOKIE};
+	struct sigevent how;
+
+	memset(&how, 0, sizeof(how));
+	how.sigev_notify = SIGEV_PORT;
+	how.sigev_value.sival_ptr = &to;
+	return error_of(timer_create(clock, &how, timer));
+}
+
+/* For the first time after first nanoseconds, and then every so many. */
+static int
+set_timer(timer_t timer, int64_t first, int64_t every)
+{
+	struct itimerspec when = {interval(every), interval(first)};
+
+	return error_of(timer_settime(timer, 0, &when, NULL));
+}
+
+/* Whether the only event is of that timer, expired so often. */
+static bool
+only_expired(int port, timer_t timer, int times)
+{
+	port_event_t list[MANY];
+
+	return look(port, list) == 1 &&
+	       list[0].portev_source == PORT_SOURCE_TIMER &&
+	       list[0].portev_object == (uintptr_t)timer &&
+	       list[0].portev_user == COOKIE && list[0].portev_events == times;
+}
+
+static void
+test_timer(void)
+{
+	int port = new_port();
+	timespec_t limit = interval(5 * SECOND);
+	port_event_t event = {0};
+	int64_t start;
+	timer_t timer;
+
+	check(new_timer(port, CLOCK_MONOTONIC, &timer) == 0 &&
+		  set_timer(timer, 0, 0) == 0 && nothing(port),
+	    "a timer that is not set is silent");
+	start = now_ns();
+	check(set_timer(timer, 20 * MS, 0) == 0 && nothing(port) &&
+		  !readable(port),
+	    "one that is set too");
+	check(port_get(port, &event, &limit) == 0 &&
+		  event.portev_source == PORT_SOURCE_TIMER &&
+		  event.portev_object == (uintptr_t)timer &&
+		  event.portev_user == COOKIE && event.portev_events == 1 &&
+		  now_ns() - start >= 20 * MS,
+	    "until its time has come");
+	pause_ns(30 * MS);
+	check(nothing(port), "which is once");
+	check(
+	    set_timer(timer, 1, 0) == 0 && port_get(port, &event, &limit) == 0,
+	    "and again when it is set again");
+	(void)timer_delete(timer);
+	(void)close(port);
+}
+
+static void
+test_timer_set_again(void)
+{
+	int port = new_port(), before = count_descriptors();
+	timespec_t limit = interval(5 * SECOND);
+	port_event_t event = {0};
+	timer_t timer;
+
+	(void)new_timer(port, CLOCK_MONOTONIC, &timer);
+	(void)set_timer(timer, 10 * MS, 10 * MS);
+	pause_ns(55 * MS);
+	check(readable(port) && port_get(port, &event, &limit) == 0 &&
+		  event.portev_events >= 5,
+	    "an event counts how often it has expired");
+	(void)set_timer(timer, 1, 0);
+	pause_ns(5 * MS);
+	check(set_timer(timer, 0, 0) == 0 && only_expired(port, timer, 1),
+	    "setting it leaves the event that is queued");
+	(void)set_timer(timer, 10 * MS, 0);
+	check(set_timer(timer, 0, 0) == 0, "zero turns it off");
+	pause_ns(20 * MS);
+	check(nothing(port), "so that it stays silent");
+	(void)set_timer(timer, 1, 0);
+	pause_ns(5 * MS);
+	check(readable(port) && error_of(timer_delete(timer)) == 0 &&
+		  nothing(port) && !readable(port),
+	    "deleting it drops the event");
+	check(count_descriptors() == before, "and leaves nothing");
+	check(error_of(timer_delete(timer)) == EINVAL &&
+		  set_timer(timer, 1, 0) == EINVAL,
+	    "it is EINVAL then");
+	(void)close(port);
+}
+
+static void
+test_timer_arguments(void)
+{
+	int port = new_port(), fds[2];
+	struct sigevent how;
+	timer_t timer;
+
+	new_pipe(fds);
+	check(new_timer(fds[0], CLOCK_MONOTONIC, &timer) == EBADFD,
+	    "a timer for what is no port: EBADFD");
+	check(new_timer(port, -77, &timer) == EINVAL, "no such clock: EINVAL");
+	memset(&how, 0, sizeof(how));
+	how.sigev_notify = 99;
+	check(error_of(timer_create(CLOCK_MONOTONIC, &how, &timer)) == EINVAL,
+	    "no such notification: EINVAL");
+	check(new_timer(port, CLOCK_REALTIME, &timer) == 0, "the other clock");
+	check(set_timer(timer, -1, 0) == EINVAL &&
+		  set_timer(timer, 5 * MS, 0) == 0,
+	    "a negative time: EINVAL");
+	pause_ns(10 * MS);
+	check(only_expired(port, timer, 1), "which works too");
+	(void)timer_delete(timer);
+	(void)setenv("POLLING_EMULATION_PORT_UNPRIVILEGED", "1", 1);
+	check(new_timer(port, CLOCK_MONOTONIC, &timer) == EPERM &&
+		  new_timer(port, CLOCK_REALTIME, &timer) == 0,
+	    "the unprivileged may not have the monotonic clock");
+	(void)unsetenv("POLLING_EMULATION_PORT_UNPRIVILEGED");
+	(void)timer_delete(timer);
+	close_both(fds);
+	(void)close(port);
+}
+
+static void
+test_timer_of_closed_port(void)
+{
+	int before = count_descriptors(), port = new_port(), status;
+	timer_t timer, other;
+	pid_t child;
+
+	(void)new_timer(port, CLOCK_MONOTONIC, &timer);
+	(void)set_timer(timer, 1, 0);
+	pause_ns(5 * MS);
+	child = must(fork(), "fork");
+	if (child == 0) {
+		(void)close(port);
+		_exit((count_descriptors() == before ? 0 : 1) |
+		      (set_timer(timer, 0, 0) == EINVAL ? 0 : 2));
+	}
+	status = child_status(child);
+	check((status & 1) == 0, "a child has no descriptors of timers");
+	check((status & 2) == 0, "and no timers of its parent");
+	check(only_expired(port, timer, 1), "who keeps them");
+	(void)set_timer(timer, 1, 0);
+	(void)close(port);
+	check(count_descriptors() == before, "closing the port leaves nothing");
+	check(set_timer(timer, 1, 0) == 0, "but the timer, which tells nobody");
+	port = new_port();
+	(void)new_timer(port, CLOCK_MONOTONIC, &other);
+	pause_ns(5 * MS);
+	check(other != timer && nothing(port), "nor the next port");
+	check(error_of(timer_delete(timer)) == 0, "and can be deleted");
+	(void)timer_delete(other);
+	(void)setenv("POLLING_EMULATION_PORT_LIMIT", "1", 1);
+	(void)close(port);
+	port = new_port();
+	(void)unsetenv("POLLING_EMULATION_PORT_LIMIT");
+	check(new_timer(port, CLOCK_MONOTONIC, &timer) == 0 &&
+		  error_of(port_send(port, 1, NULL)) == EAGAIN &&
+		  new_timer(port, CLOCK_MONOTONIC, &other) == EAGAIN,
+	    "a timer counts against the limit of the port");
+	(void)timer_delete(timer);
+	check(error_of(port_send(port, 1, NULL)) == 0, "until it is deleted");
+	(void)close(port);
+}
+
 /* Resources */
 
 static void
@@ -1425,8 +1603,9 @@ main(void)
 	    test_fork_beside_waiter, test_descriptor, test_nesting, test_files,
 	    test_fifo, test_unconnected, test_connected_later,
 	    test_one_waiter_each, test_storm, test_different_wants,
-	    test_changes_beside_waiter, test_successors,
-	    test_descriptors_run_out, test_cycles};
+	    test_changes_beside_waiter, test_successors, test_timer,
+	    test_timer_set_again, test_timer_arguments,
+	    test_timer_of_closed_port, test_descriptors_run_out, test_cycles};
 
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
 		tests[i]();

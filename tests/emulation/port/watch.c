@@ -240,6 +240,11 @@ fetch(struct port *p, const struct epoll_event *found)
 	/* The bell, which has no number, is for others. */
 	if (found->data.u64 == UINT64_MAX)
 		return false;
+	/* No association has the generation 0. */
+	if (found->data.u64 >> 32 == 0) {
+		emulation_expired(fd);
+		return false;
+	}
 	if (e == NULL) {
 		disown(p, fd);
 		return false;

@@ -40,7 +40,7 @@ struct kevent {
 		ev_set_->udata = (udata_);                              \
 	} while (0)
 
-/* Filters. Of these, TIMER, SIGNAL, PROC and VNODE are not emulated. */
+/* Filters. Of these, SIGNAL and VNODE are not emulated. */
 #define EVFILT_READ   (-1)
 #define EVFILT_WRITE  (-2)
 #define EVFILT_VNODE  (-4)
@@ -67,6 +67,11 @@ struct kevent {
 /* Of READ and WRITE, and of EXCEPT. */
 #define NOTE_LOWAT 0x00000001u
 #define NOTE_OOB   0x00000004u
+
+/* Of PROC. */
+#define NOTE_EXIT 0x80000000u
+#define NOTE_FORK 0x40000000u
+#define NOTE_EXEC 0x20000000u
 
 /* Of USER. */
 #define NOTE_FFNOP      0x00000000u

@@ -2,14 +2,22 @@
 /*
  * http-server.c - serves the files of a folder over HTTP/1.1.
  *
- *     http-server [-a ADDRESS] [-p PORT] [-t THREADS] [-v] FOLDER
+ *     http-server [-a ADDRESS] [-i SECONDS] [-p PORT] [-t THREADS] [-v]
+ *                 FOLDER
  *
  * It listens at 127.0.0.1 and a free port unless told otherwise, prints where
- * that is and stops at SIGINT, SIGTERM or Ctrl-C. -v prints every request.
+ * that is and stops at SIGINT, SIGTERM or Ctrl-C. -v prints every request. A
+ * connection on which nothing happens for SECONDS (60) is dropped.
  *
  * All threads wait on one poller. Every socket in it is oneshot: an event
- * disarms it, so the thread that got the event has the connection for itself
- * and needs no lock. Its last act is to arm the socket again.
+ * disarms it, so that the thread that got the event has the connection for
+ * itself. Its last act is to arm the socket again.
+ *
+ * Beside its socket each connection has a timer, and so two threads may come
+ * to it at the same time: each connection has a lock, for which a thread has to
+ * wait in that case only. One of the two may even have closed it by then. So
+ * the memory stays, to be used for connections to come, and an event that is
+ * told of a newer one does no harm.
  *
  * Memory is held only while it is needed. An idle connection costs one small
  * structure, to which a larger one comes while a request or a response is
@@ -45,6 +53,7 @@
 #define ACCEPTS       64         /* in a row */
 #define EVENTS        16         /* one thread takes from the others */
 #define PAUSE_NSEC    100000000L /* without accept() if it fails */
+#define PATIENCE      60         /* seconds without anything to do */
 #define SPARE_FILES   64         /* descriptors not used for connections */
 #define THREADS_MAX   1024
 #define INDEX         "index.html"
@@ -61,8 +70,12 @@ struct exchange {
 	char input[HEADER_MAX];
 };
 
+/* Its address is the key of its socket and of its timer, and the timer's name
+ * as well. Of a connection that is free only the lock and the socket, which is
+ * none, may be looked at. */
 struct connection {
-	struct connection *next, **link; /* on the server's list */
+	lock_type lock;                  /* of all but the next two */
+	struct connection *next, **link; /* on one of the server's lists */
 	struct exchange *x;              /* NULL while idle */
 	polling_fd fd;
 	file_type file;      /* that the response sends, or NO_FILE, */
@@ -75,8 +88,6 @@ struct connection {
 /* One thread's own. */
 struct worker {
 	struct thread thread;
-	bool paused;            /* this thread does not accept until resume, */
-	struct timespec resume; /* and the listener is not armed */
 	char scratch[SCRATCH_BYTES];
 };
 
@@ -95,6 +106,10 @@ struct request {
 	bool chunked; /* and it is one we know */
 };
 
+/* Keys are these or pointers to a connection; that of the listener is the name
+ * of the timer that ends a pause as well. */
+enum { KEY_LISTENER = 1, KEY_SIGNAL };
+
 static struct {
 	struct polling *poller;
 	polling_fd listener;
@@ -102,11 +117,15 @@ static struct {
 	bool verbose;
 	atomic_bool stopping;
 	atomic_bool failed;
-	lock_type lock; /* of the next three */
+	struct timespec patience;
+	lock_type lock; /* of the next four */
 	struct connection *connections;
+	struct connection *free;
 	size_t count;
 	size_t count_max;
-} server = {.listener = NO_SOCKET, .lock = LOCK_INITIALIZER};
+} server = {.listener = NO_SOCKET,
+    .patience = {.tv_sec = PATIENCE},
+    .lock = LOCK_INITIALIZER};
 
 static bool
 would_block(void)
@@ -592,39 +611,62 @@ next_request(struct worker *w, struct connection *c)
  * Connections
  */
 
-static struct connection *
-new_connection(polling_fd fd)
+static void
+insert(struct connection **list, struct connection *c)
 {
-	struct connection *c = calloc(1, sizeof *c);
-
-	if (c == NULL)
-		return NULL;
-	c->fd = fd;
-	c->file = NO_FILE;
-	acquire(&server.lock);
-	c->link = &server.connections;
-	c->next = server.connections;
+	c->link = list;
+	c->next = *list;
 	if (c->next != NULL)
 		c->next->link = &c->next;
-	server.connections = c;
-	server.count++;
+	*list = c;
+}
+
+static void
+detach(struct connection *c)
+{
+	*c->link = c->next;
+	if (c->next != NULL)
+		c->next->link = c->link;
+}
+
+/* A free connection, or a new one, which nobody knows. NULL if there is no
+ * memory. */
+static struct connection *
+new_connection(void)
+{
+	struct connection *c;
+
+	acquire(&server.lock);
+	c = server.free;
+	if (c != NULL)
+		detach(c);
+	else if ((c = calloc(1, sizeof *c)) != NULL)
+		initialize(&c->lock);
+	if (c != NULL) {
+		insert(&server.connections, c);
+		server.count++;
+	}
 	release(&server.lock);
 	return c;
 }
 
+/* Closes a connection, whose lock is held, or which no thread can know of. */
 static void
-free_connection(struct connection *c)
+close_connection(struct connection *c)
 {
+	drop_file(c);
+	free(c->x);
+	c->x = NULL;
+	/* They know nothing of it if it was never added, or was due. */
+	(void)polling_delete_timer(server.poller, (uintptr_t)c);
+	(void)polling_delete(server.poller, c->fd);
+	close_socket(c->fd);
+	c->fd = NO_SOCKET;
 	acquire(&server.lock);
-	*c->link = c->next;
-	if (c->next != NULL)
-		c->next->link = c->link;
+	detach(c);
+	insert(&server.free, c);
 	server.count--;
 	release(&server.lock);
-	drop_file(c);
-	close_socket(c->fd);
-	free(c->x);
-	free(c);
 }
 
 /* Reads what the client has sent, once: what is left is reported again when
@@ -647,6 +689,8 @@ receive(struct connection *c)
 		x->length -= x->start;
 		x->start = 0;
 	}
+	if (x->length == HEADER_MAX)
+		return true; /* the event was an older one's */
 	errno = 0;
 	n = recv(c->fd, x->input + x->length, HEADER_MAX - x->length, 0);
 	if (n <= 0)
@@ -677,6 +721,8 @@ serve(struct worker *w, struct connection *c, uint32_t events)
 		return drain(w, c);
 	if ((events & POLLING_IN) && !receive(c))
 		return would_block() ? POLLING_IN : 0;
+	if (c->x == NULL)
+		return POLLING_IN; /* the event was an older one's */
 	for (int i = 0; i < WRITES; i++) {
 		if (!sending(c) && !next_request(w, c))
 			return POLLING_IN;
@@ -688,44 +734,104 @@ serve(struct worker *w, struct connection *c, uint32_t events)
 	return POLLING_OUT; /* it is the turn of others */
 }
 
-/* Handles an event of a connection, which must not be touched afterwards:
- * once armed, it may be in the hands of another thread. */
-static void
-handle(struct worker *w, struct connection *c, uint32_t events)
+/* Begins the time anew after which a connection is dropped. */
+static bool
+restart_timer(struct connection *c)
 {
-	uint32_t interest = serve(w, c, events);
+	uintptr_t id = (uintptr_t)c;
 
+	if (polling_modify_timer(
+		server.poller, id, &server.patience, NULL, id) == 0)
+		return true;
+	/* It was due: another thread has its event, and waits for the lock. */
+	return errno == ENOENT && polling_add_timer(server.poller, id,
+				      &server.patience, NULL, id) == 0;
+}
+
+/* Arms the socket for what it waits for next. False if it is over. */
+static bool
+arm(struct connection *c, uint32_t interest)
+{
 	if (interest == POLLING_IN && c->x != NULL &&
 	    c->x->start == c->x->length) {
 		free(c->x);
 		c->x = NULL;
 	}
-	if (interest != 0 && polling_modify(server.poller, c->fd, interest,
-				 POLLING_ONESHOT, (uintptr_t)c) == 0)
-		return;
-	(void)polling_delete(server.poller, c->fd);
-	free_connection(c);
+	return interest != 0 && restart_timer(c) &&
+	       polling_modify(server.poller, c->fd, interest, POLLING_ONESHOT,
+		   (uintptr_t)c) == 0;
+}
+
+static void
+handle(struct worker *w, struct connection *c, uint32_t events)
+{
+	acquire(&c->lock);
+	if (c->fd != NO_SOCKET && !arm(c, serve(w, c, events)))
+		close_connection(c);
+	release(&c->lock);
+}
+
+/* Drops a connection whose timer was due. If it has one all the same, another
+ * thread was faster: something has happened after all, or this connection is a
+ * newer one. */
+static void
+time_out(struct connection *c)
+{
+	const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+	acquire(&c->lock);
+	if (c->fd != NO_SOCKET &&
+	    polling_modify_timer(server.poller, (uintptr_t)c, &server.patience,
+		NULL, (uintptr_t)c) != 0) {
+		/* Else the system would keep for long what the client does not
+		 * take. If it fails, that is all that happens. */
+		if (sending(c) || c->draining)
+			(void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once,
+			    sizeof at_once);
+		close_connection(c);
+	}
+	release(&c->lock);
 }
 
 /*
  * Accepting
  */
 
+/* Gives a connection its socket and has both its sources watched. */
+static bool
+open_connection(struct connection *c, polling_fd fd)
+{
+	uintptr_t key = (uintptr_t)c;
+
+	c->fd = fd;
+	c->file = NO_FILE;
+	c->offset = c->end = 0;
+	c->drained = 0;
+	c->keep = c->draining = false;
+	return prepare_socket(fd) == 0 &&
+	       polling_add_timer(
+		   server.poller, key, &server.patience, NULL, key) == 0 &&
+	       polling_add(
+		   server.poller, fd, POLLING_IN, POLLING_ONESHOT, key) == 0;
+}
+
 /* Makes a connection of a new socket, or drops it. */
 static void
 welcome(polling_fd fd)
 {
-	struct connection *c;
+	struct connection *c = new_connection();
 	int yes = 1;
 
+	if (c == NULL) {
+		close_socket(fd);
+		return;
+	}
 	/* A response leaves in whole writes; waiting for more delays it. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-	c = prepare_socket(fd) == 0 ? new_connection(fd) : NULL;
-	if (c == NULL)
-		close_socket(fd);
-	else if (polling_add(server.poller, fd, POLLING_IN, POLLING_ONESHOT,
-		     (uintptr_t)c) != 0)
-		free_connection(c);
+	acquire(&c->lock);
+	if (!open_connection(c, fd))
+		close_connection(c);
+	release(&c->lock);
 }
 
 /* Lets a client in. False with errno set if none waits or it must wait on. */
@@ -747,43 +853,44 @@ accept_one(void)
 }
 
 /* Lets clients in and arms the listener again. Without descriptors or memory
- * for another one it would be ready again and again: then this thread leaves
- * it disarmed for a moment, and clients wait in the kernel's queue. */
+ * for another one it would be ready again and again: then it is left disarmed
+ * until a timer is due, and clients wait in the kernel's queue. */
 static void
-accept_clients(struct worker *w)
+accept_clients(void)
 {
+	const struct timespec pause = {.tv_nsec = PAUSE_NSEC};
 	int i = 0;
 
 	while (i < ACCEPTS && accept_one())
 		i++;
-	w->paused = i < ACCEPTS && !would_block();
-	if (w->paused) {
-		polling_now(&w->resume);
-		w->resume.tv_nsec += PAUSE_NSEC;
-		if (w->resume.tv_nsec >= 1000000000L) {
-			w->resume.tv_nsec -= 1000000000L;
-			w->resume.tv_sec++;
-		}
+	if (i < ACCEPTS && !would_block()) {
+		if (polling_add_timer(server.poller, KEY_LISTENER, &pause, NULL,
+			KEY_LISTENER) != 0)
+			fail("polling_add_timer");
 	} else if (polling_modify(server.poller, server.listener, POLLING_IN,
-		       POLLING_ONESHOT, 0) != 0) {
+		       POLLING_ONESHOT, KEY_LISTENER) != 0) {
 		fail("polling_modify");
 	}
-}
-
-static bool
-pause_over(const struct worker *w)
-{
-	struct timespec now;
-
-	polling_now(&now);
-	return now.tv_sec > w->resume.tv_sec ||
-	       (now.tv_sec == w->resume.tv_sec &&
-		   now.tv_nsec >= w->resume.tv_nsec);
 }
 
 /*
  * Threads
  */
+
+static void
+dispatch(struct worker *w, const struct polling_event *event)
+{
+	struct connection *c = (struct connection *)event->key;
+
+	if (event->key == KEY_SIGNAL)
+		server.stopping = true;
+	else if (event->key == KEY_LISTENER)
+		accept_clients();
+	else if (event->events & POLLING_TIMER)
+		time_out(c);
+	else
+		handle(w, c, event->events);
+}
 
 static void
 work(void *argument)
@@ -792,20 +899,12 @@ work(void *argument)
 	struct polling_event events[EVENTS];
 
 	while (!server.stopping) {
-		int n = polling_wait_until(server.poller, events, EVENTS,
-		    w->paused ? &w->resume : NULL);
+		int n = polling_wait(server.poller, events, EVENTS, NULL);
 
 		if (n < 0)
-			fail("polling_wait_until");
-		for (int i = 0; i < n; i++) {
-			if (events[i].key == 0)
-				accept_clients(w);
-			else
-				handle(w, (struct connection *)events[i].key,
-				    events[i].events);
-		}
-		if (w->paused && pause_over(w))
-			accept_clients(w);
+			fail("polling_wait");
+		for (int i = 0; i < n; i++)
+			dispatch(w, &events[i]);
 	}
 	/* A notification ends one wait: each thread passes it on. */
 	if (polling_notify(server.poller) != 0)
@@ -841,13 +940,6 @@ run(int count)
 /*
  * Beginning and end
  */
-
-static void
-stop(void)
-{
-	server.stopping = true;
-	(void)polling_notify(server.poller); /* nobody to tell a failure */
-}
 
 /* Allows connections for all but some of the descriptors that we may have:
  * without one for a file nobody is served. */
@@ -932,21 +1024,31 @@ start(const char *address, const char *port)
 	if (server.listener == NO_SOCKET)
 		return false;
 	if (polling_add(server.poller, server.listener, POLLING_IN,
-		POLLING_ONESHOT, 0) != 0) {
+		POLLING_ONESHOT, KEY_LISTENER) != 0 ||
+	    polling_add_signal(
+		server.poller, SIGINT, POLLING_LEVEL, KEY_SIGNAL) != 0 ||
+	    polling_add_signal(
+		server.poller, SIGTERM, POLLING_LEVEL, KEY_SIGNAL) != 0) {
 		perror("polling_add");
 		return false;
 	}
-	call_to_stop(stop);
 	return print_address(server.listener) == 0;
 }
 
+/* All other threads have ended. */
 static void
 finish(void)
 {
-	call_to_stop(NULL);             /* nothing is left to notify */
-	polling_destroy(server.poller); /* before what it watches is closed */
 	while (server.connections != NULL)
-		free_connection(server.connections);
+		close_connection(server.connections);
+	while (server.free != NULL) {
+		struct connection *c = server.free;
+
+		detach(c);
+		discard(&c->lock);
+		free(c);
+	}
+	polling_destroy(server.poller);
 	if (server.listener != NO_SOCKET)
 		close_socket(server.listener);
 }
@@ -955,8 +1057,8 @@ static int
 usage(void)
 {
 	fprintf(stderr,
-	    "usage: http-server [-a ADDRESS] [-p PORT] [-t THREADS] [-v] "
-	    "FOLDER\n");
+	    "usage: http-server [-a ADDRESS] [-i SECONDS] [-p PORT] "
+	    "[-t THREADS] [-v] FOLDER\n");
 	return 2;
 }
 
@@ -968,9 +1070,11 @@ main(int argc, char **argv)
 	int threads = 1;
 	int option;
 
-	while ((option = getopt(argc, argv, "a:p:t:v")) != -1) {
+	while ((option = getopt(argc, argv, "a:i:p:t:v")) != -1) {
 		if (option == 'a')
 			address = optarg;
+		else if (option == 'i')
+			server.patience.tv_sec = atoi(optarg);
 		else if (option == 'p')
 			port = optarg;
 		else if (option == 't')
@@ -980,7 +1084,8 @@ main(int argc, char **argv)
 		else
 			return usage();
 	}
-	if (optind != argc - 1 || threads < 1 || threads > THREADS_MAX)
+	if (optind != argc - 1 || threads < 1 || threads > THREADS_MAX ||
+	    server.patience.tv_sec < 1)
 		return usage();
 	if (open_folder(&server.folder, argv[optind]) != 0) {
 		perror(argv[optind]);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * http-server.h - what http-server.c needs from its system besides sockets:
- * threads, word that it is to stop, and the files below a folder.
+ * threads, and the files below a folder.
  *
- * Each of the three has a part for POSIX and one for Windows. All functions
+ * Each of the two has a part for POSIX and one for Windows. All functions
  * return 0, or -1 with errno set, unless they say otherwise.
  *
- * Names come from the network, so the third part is the one to be careful
+ * Names come from the network, so the second part is the one to be careful
  * with: no name must lead out of the folder. On POSIX systems a path is walked
  * name by name, and a symbolic link is not followed. Windows looks a path up
  * as a whole, so there the system is asked, once a file is open, where it
@@ -49,6 +49,20 @@ struct thread {
 #ifndef _WIN32
 typedef pthread_mutex_t lock_type;
 #define LOCK_INITIALIZER PTHREAD_MUTEX_INITIALIZER
+
+/* For locks that are not there from the start. It cannot fail with what
+ * systems really do: there is nothing to allocate. */
+static inline void
+initialize(lock_type *lock)
+{
+	pthread_mutex_init(lock, NULL);
+}
+
+static inline void
+discard(lock_type *lock)
+{
+	pthread_mutex_destroy(lock);
+}
 
 static inline void
 acquire(lock_type *lock)
@@ -93,6 +107,18 @@ typedef SRWLOCK lock_type;
 #define LOCK_INITIALIZER SRWLOCK_INIT
 
 static inline void
+initialize(lock_type *lock)
+{
+	InitializeSRWLock(lock);
+}
+
+static inline void
+discard(lock_type *lock)
+{
+	(void)lock; /* which holds nothing */
+}
+
+static inline void
 acquire(lock_type *lock)
 {
 	AcquireSRWLockExclusive(lock);
@@ -127,66 +153,6 @@ join_thread(struct thread *t)
 {
 	WaitForSingleObject(t->handle, INFINITE);
 	CloseHandle(t->handle);
-}
-#endif
-
-/*
- * The end
- */
-
-#ifndef _WIN32
-static void (*stopper)(void);
-
-static inline void
-on_signal(int signo)
-{
-	(void)signo;
-	stopper();
-}
-
-/* Has a function called, in the middle of anything, when the user wants the
- * program to stop. NULL: no more, the program ends at once then. */
-static inline void
-call_to_stop(void (*stop)(void))
-{
-	struct sigaction action = {.sa_flags = SA_RESTART};
-
-	sigemptyset(&action.sa_mask);
-	action.sa_handler = stop == NULL ? SIG_DFL : on_signal;
-	if (stop != NULL)
-		stopper = stop;
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
-
-#else /* _WIN32 */
-
-static void (*stopper)(void);
-static SRWLOCK stopper_lock = SRWLOCK_INIT;
-
-/* The system calls it in a thread of its own, which may still be here when
- * the program wants no more of it: hence the lock. */
-static inline BOOL WINAPI
-on_control(DWORD type)
-{
-	bool mine = type == CTRL_C_EVENT || type == CTRL_BREAK_EVENT;
-
-	AcquireSRWLockExclusive(&stopper_lock);
-	if (stopper == NULL)
-		mine = false;
-	if (mine)
-		stopper();
-	ReleaseSRWLockExclusive(&stopper_lock);
-	return mine;
-}
-
-static inline void
-call_to_stop(void (*stop)(void))
-{
-	AcquireSRWLockExclusive(&stopper_lock);
-	stopper = stop;
-	ReleaseSRWLockExclusive(&stopper_lock);
-	SetConsoleCtrlHandler(on_control, stop != NULL);
 }
 #endif
 

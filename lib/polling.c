@@ -721,6 +721,9 @@ meet_timers(struct polling *p, struct waiting *w, bool sleeps)
 	w->now = timers_nanoseconds(&now);
 	if (next <= w->now) {
 		if (timers_due(&p->timers, w->now)) {
+			/* The alarm has fired, or is about to: it is to be set
+			 * again, if for the same moment. */
+			p->alarm_at = -1;
 			w->own = true;
 			return;
 		}

@@ -414,6 +414,9 @@ timers_take(
 		}
 		/* Else settle() puts it where it belongs. */
 	}
+	/* What was taken last may have come first: the next moment is to be
+	 * that of a timer. */
+	(void)settle(q, now);
 	shrink(q);
 	return n;
 }

@@ -1340,7 +1340,7 @@ be_of_the_team(void *argument)
 		timer = n == 1 && event.events == POLLING_TIMER;
 	} while (limited && timer &&
 		 check_that(&t->trouble,
-		     polling_add_timer(t->p, 1, MS(8), NULL, 1) == 0));
+		     polling_add_timer(t->p, 1, MS(100), NULL, 1) == 0));
 	atomic_fetch_add(timer ? &t->timers : &t->others, 1);
 	return NULL;
 }
@@ -1374,7 +1374,7 @@ expect_attended(struct team *t, int reason, int goers)
 	for (int i = 0; i < TEAM; i++)
 		crew_start(&crew, be_of_the_team, t);
 	sleep_ns(500000);
-	expect_ok(polling_add_timer(t->p, 1, MS(8), NULL, 1));
+	expect_ok(polling_add_timer(t->p, 1, MS(100), NULL, 1));
 	for (int i = 1; i <= goers; i++) {
 		send_one_home(t, reason);
 		ck_assert(reaches(&t->trouble, &t->others, i));

@@ -581,6 +581,7 @@ use_sigchld(int use)
 	struct sigaction action;
 	sigset_t set;
 
+	atomic_store(&handled, 0);
 	memset(&action, 0, sizeof(action));
 	action.sa_handler = use == DEFAULT ? SIG_DFL : handle;
 	action.sa_flags = use == WITH_RESTART ? SA_RESTART : 0;

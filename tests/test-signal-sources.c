@@ -56,6 +56,7 @@ install(int signo, void (*handler)(int))
 {
 	struct sigaction action;
 
+	atomic_store(&handled, 0);
 	memset(&action, 0, sizeof(action));
 	action.sa_handler = handler;
 	if (handler == handle) {

@@ -179,6 +179,42 @@ wait_events(struct backend *b, struct epoll_event *events, int capacity,
 	    b->epfd, events, capacity, clock_milliseconds(timeout));
 }
 
+/* Whether this process can have timerfds, as far as is known. */
+enum { ALARMS_UNKNOWN, ALARMS_WORK, ALARMS_DENIED };
+static atomic_int alarms;
+
+/* A timerfd, without which a descriptor would be silent about timers. Returns
+ * it, -ENOTSUP where it is not to be had, or another negative errno. */
+static int
+open_alarm(void)
+{
+#if HAVE_TIMERFD_CREATE
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	if (fd >= 0) {
+		atomic_store(&alarms, ALARMS_WORK);
+		return fd;
+	}
+	if (!is_missing(-errno))
+		return -errno;
+#endif
+	atomic_store(&alarms, ALARMS_DENIED);
+	return -ENOTSUP;
+}
+
+/* polling_supports() is to know of them before one is asked for. */
+static void
+try_alarms(void)
+{
+	int fd;
+
+	if (atomic_load(&alarms) != ALARMS_UNKNOWN)
+		return;
+	fd = open_alarm();
+	if (fd >= 0)
+		close(fd);
+}
+
 /* An instance that only the wake-up is registered in, or a negative errno. */
 static int
 new_instance(const struct backend *b)
@@ -221,6 +257,7 @@ backend_open(struct backend **out, struct registry *r)
 	/* polling_supports() is to know before the first wait. */
 	atomic_store(
 	    &b->nanoseconds, wait_nanoseconds(b->epfd, &event, 1, &zero) >= 0);
+	try_alarms();
 	*out = b;
 	return 0;
 
@@ -255,11 +292,13 @@ backend_features(const struct backend *b)
 			    1u << POLLING_FEATURE_EDGE |
 			    1u << POLLING_FEATURE_PRI |
 			    1u << POLLING_FEATURE_RDHUP |
-			    1u << POLLING_FEATURE_FD |
 			    1u << POLLING_FEATURE_FILE;
 
 	if (atomic_load_explicit(&b->nanoseconds, memory_order_relaxed))
 		features |= 1u << POLLING_FEATURE_NANOSECOND;
+	if (atomic_load_explicit(&alarms, memory_order_relaxed) !=
+	    ALARMS_DENIED)
+		features |= 1u << POLLING_FEATURE_FD;
 	return features;
 }
 
@@ -539,52 +578,34 @@ backend_wake(struct backend *b)
 	return wakeup_signal(&b->wake);
 }
 
-/* Makes a timer that fd, an epoll instance, watches. */
-static int
-open_alarm(int fd)
-{
-#if HAVE_TIMERFD_CREATE
-	int alarm = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	int error;
-
-	if (alarm < 0)
-		return -errno;
-	error = control(fd, EPOLL_CTL_ADD, alarm, EPOLLIN, WAKE_TOKEN);
-	if (error != 0) {
-		close(alarm);
-		return error;
-	}
-	return alarm;
-#else
-	(void)fd;
-	return -ENOSYS;
-#endif
-}
-
 int
 backend_fd(struct backend *b)
 {
-	int fd, error;
+	int fd, alarm, error;
 
 	if (b->outer >= 0)
 		return b->outer;
+	alarm = open_alarm();
+	if (alarm < 0)
+		return alarm;
 	fd = epoll_create1(EPOLL_CLOEXEC);
-	if (fd < 0)
-		return -errno;
+	if (fd < 0) {
+		error = -errno;
+		goto close_alarm;
+	}
 	error = control(fd, EPOLL_CTL_ADD, b->epfd, EPOLLIN, WAKE_TOKEN);
+	if (error == 0)
+		error = control(fd, EPOLL_CTL_ADD, alarm, EPOLLIN, WAKE_TOKEN);
 	if (error != 0)
 		goto close_fd;
-	error = open_alarm(fd);
-	/* Where it is not to be had, ENOSYS or a container's denial, the
-	 * descriptor does not tell of timers. */
-	if (error == -EMFILE || error == -ENFILE || error == -ENOMEM)
-		goto close_fd;
-	b->alarm = error >= 0 ? error : -1;
+	b->alarm = alarm;
 	b->outer = fd;
 	return fd;
 
 close_fd:
 	close(fd);
+close_alarm:
+	close(alarm);
 	return error;
 }
 
@@ -598,9 +619,8 @@ backend_alarm(struct backend *b, const struct timespec *at)
 
 	if (at != NULL)
 		when.it_value = *at;
-	if (b->alarm >= 0)
-		/* It cannot fail for a timerfd and a valid time. */
-		(void)timerfd_settime(b->alarm, TFD_TIMER_ABSTIME, &when, NULL);
+	/* It cannot fail for a timerfd and a valid time. */
+	(void)timerfd_settime(b->alarm, TFD_TIMER_ABSTIME, &when, NULL);
 #else
 	(void)b;
 	(void)at;

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# denied.sh - the suites pass where eventfd, epoll_pwait2, ppoll and pidfd_open
-# are denied, as on old kernels (ENOSYS) and in some containers (EPERM).
-# (Conformance 66.)
+# denied.sh - the suites pass where eventfd, epoll_pwait2, ppoll, pidfd_open and
+# timerfd_create are denied, as on old kernels (ENOSYS) and in some containers
+# (EPERM). (Conformance 66.)
 
 set -u
 deny=./tests/deny
@@ -23,7 +23,7 @@ failed=0
 # First the denials are tried: a test without them would prove nothing. One
 # denies the call to the other, which makes it. calls is what can be denied.
 calls=
-for call in eventfd2 epoll_pwait2 ppoll pidfd_open; do
+for call in eventfd2 epoll_pwait2 ppoll pidfd_open timerfd_create; do
     status=0
     for error in EPERM ENOSYS EACCES; do
         "$deny" "$call=$error" -- "$deny" "$call=$error" --probe || status=$?
@@ -97,6 +97,14 @@ own_backend() {
     suites ./tests/suites "$(denials ENOSYS pidfd_open)" processes || status=1
     suites ./tests/suites "$(denials EPERM pidfd_open)" \
         processes signals lifetime || status=1
+    # Without it there is no descriptor to nest.
+    suites ./tests/suites "$(denials EPERM timerfd_create)" \
+        files lifetime >"$log.timerfd" || status=1
+    cat "$log.timerfd"
+    if grep -q 'backend epoll:.* fd' "$log.timerfd"; then
+        echo 'FAIL the library has not noticed that timerfd_create is denied'
+        status=1
+    fi
     return "$status"
 }
 
@@ -113,6 +121,13 @@ poll_backend() {
     return "$status"
 }
 
+# As is illumos: no descriptors of processes at all.
+port_backend() {
+    [ -x ./tests/suites-port ] || return 0
+    POLLING_EMULATION=illumos \
+        suites ./tests/suites-port "$(denials ENOSYS pidfd_open)" processes
+}
+
 # All at the same time: they sleep more than they work.
 case ${BACKEND:-epoll} in
 poll) finer=ppoll ;;
@@ -122,9 +137,13 @@ finer_waits ./tests/suites "$finer" >"$log.1" 2>&1 &
 waits=$!
 poll_backend >"$log.2" 2>&1 &
 poll=$!
+port_backend >"$log.3" 2>&1 &
+port=$!
 own_backend || failed=1
 wait "$waits" || failed=1
 cat "$log.1"
 wait "$poll" || failed=1
 cat "$log.2"
+wait "$port" || failed=1
+cat "$log.3"
 exit "$failed"

@@ -196,7 +196,7 @@ polling_destroy(struct polling *p)
 		return;
 	/* First, so that no handler looks at the rest. */
 	signals_clear(&p->signals);
-	processes_clear(p);
+	processes_clear(p, is_inherited(p));
 	timers_clear(&p->timers);
 	backend_close(p->backend, is_inherited(p));
 	fork_resign(&p->entry);

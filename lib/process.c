@@ -399,13 +399,20 @@ process_report(
 }
 
 void
-processes_clear(struct polling *p)
+processes_clear(struct polling *p, bool inherited)
 {
 	struct process_table *t = &p->processes;
 
-	for (uint32_t i = 0; i < t->used; i++)
-		if (t->processes[i].way == WAY_SOURCE)
-			close_source(t->processes[i].fd);
+	for (uint32_t i = 0; i < t->used; i++) {
+		struct process *q = &t->processes[i];
+
+		/* The kernel must not wait for a handle that is closed. What an
+		 * inherited backend watches is the parent's. */
+		if (q->way == WAY_SOURCE && inherited)
+			close_source(q->fd);
+		else if (q->way == WAY_SOURCE)
+			remove_source(p, q);
+	}
 	if (t->by_signal)
 		signal_detach(&t->child);
 	idmap_clear(&t->slots);

@@ -41,8 +41,8 @@ void processes_check(struct polling *p);
 bool process_report(
     struct polling *p, const struct ready *ready, struct polling_event *event);
 
-/* Forgets all of them. */
-void processes_clear(struct polling *p);
+/* Forgets all of them; inherited is what backend_close() is told. */
+void processes_clear(struct polling *p, bool inherited);
 
 /* In a child whose poller is its own again: watches all of them again that it
  * can watch. */

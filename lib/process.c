@@ -165,6 +165,7 @@ arm_source(struct polling *p, const struct process *q)
 	registry_change(&p->registry, place, s);
 }
 
+#if HAVE_PIDFD_OPEN || HAVE_HANDLES
 /* Makes fd, which it takes over, the source of q. */
 static int
 add_source(struct polling *p, struct process *q, polling_fd fd)
@@ -189,6 +190,7 @@ add_source(struct polling *p, struct process *q, polling_fd fd)
 	q->way = WAY_SOURCE;
 	return 0;
 }
+#endif
 
 static void
 remove_source(struct polling *p, const struct process *q)

@@ -332,10 +332,13 @@ START_TEST(a_stopped_process_has_not_ended)
 {
 	struct polling *p = make_poller();
 	struct kid k = start_kid(5);
+	int status;
 
 	expect_ok(polling_add_process(p, k.pid, POLLING_EXIT, 1));
 	ck_assert_int_eq(kill(k.pid, SIGSTOP), 0);
-	ck_assert(WIFSTOPPED(next_status(k.pid, WUNTRACED)));
+	status = next_status(k.pid, WUNTRACED);
+	/* On some systems this takes the address of what it is given. */
+	ck_assert(WIFSTOPPED(status));
 	expect_nothing_for(p, 20);
 	end_kid(&k);
 	expect_nothing_for(p, 20);

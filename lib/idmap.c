@@ -1,123 +1,159 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * idmap.c - a hash table with open addressing and linear probing.
+ * idmap.c - a hash table of chains through the records.
  *
- * An entry that is removed leaves no mark: those behind it that would not be
- * found across the gap move up, so that a table does not age.
+ * The hash keeps order where there is some: ids in sequence, as descriptors and
+ * counters are, have homes in sequence, one each, so that whoever goes through
+ * them stays in the same cache lines and pages, of which there are few: 4 bytes
+ * for a home. A table that is probed from home to home could not have such a
+ * hash, since two sequences that overlap would make one long search; here they
+ * make chains of two.
  */
 #if HAVE_CONFIG_H
 #include "config.h"
 #endif
 
 #include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
 
 #include "compat.h"
 #include "idmap.h"
 
+/* The first table has 1 << FIRST_BITS homes. There are two for each slot. */
 #define FIRST_BITS 4
 
-/* An empty map of more than 1 << KEPT_BITS entries is given back. */
-#define KEPT_BITS 10
+static inline struct idmap_link *
+link_at(const struct idmap *m, uint32_t slot, size_t size)
+{
+	return (struct idmap_link *)((char *)m->records + slot * size);
+}
 
-/* Where the search for id begins. A multiplicative hash, whose high bits depend
- * on all of the id. */
-static inline size_t
+/* The low bits of id as they are, but for a hash of those above. That takes two
+ * rounds, lest multiples of a power of two share few homes. How long the chains
+ * are is in tests/test-idmap.c. */
+static inline uint32_t *
 home_of(const struct idmap *m, uintptr_t id)
 {
-	uint64_t hash = (uint64_t)id * UINT64_C(0x9e3779b97f4a7c15);
+	const uint64_t factor = UINT64_C(0xd1342543de82ef95);
+	uint64_t mask = ((uint64_t)1 << m->bits) - 1;
+	uint64_t hash = ((uint64_t)id >> m->bits) * factor;
 
-	return (size_t)(hash >> (64 - m->bits));
+	hash = (hash ^ hash >> 32) * factor;
+	return &m->homes[(id ^ hash >> (64 - m->bits)) & mask];
 }
 
-/* The entry of id, or the free one that ends the search for it. */
-static inline struct idmap_entry *
-search(const struct idmap *m, uintptr_t id)
+/* The record of id in the chain that begins at a home, or NULL. */
+static inline struct idmap_link *
+search(const struct idmap *m, uint32_t home, uintptr_t id, size_t size)
 {
-	size_t mask = ((size_t)1 << m->bits) - 1;
-	size_t i = home_of(m, id);
+	while (home != 0) {
+		struct idmap_link *l = link_at(m, home - 1, size);
 
-	while (m->entries[i].value != IDMAP_NONE && m->entries[i].id != id)
-		i = (i + 1) & mask;
-	return &m->entries[i];
+		if (l->id == id)
+			return l;
+		home = l->next;
+	}
+	return NULL;
 }
 
-uint32_t
-idmap_find(const struct idmap *m, uintptr_t id)
+void *
+idmap_find(const struct idmap *m, uintptr_t id, size_t size)
 {
-	return m->entries != NULL ? search(m, id)->value : IDMAP_NONE;
+	return m->bits != 0 ? search(m, *home_of(m, id), id, size) : NULL;
 }
 
-/* Doubles the table. */
+/* Doubles it. All slots are in use. */
 static int
-grow(struct idmap *m)
+grow(struct idmap *m, size_t size)
 {
-	unsigned bits = m->entries != NULL ? m->bits + 1 : FIRST_BITS;
-	struct idmap larger = {NULL, bits, m->count};
+	unsigned bits = m->bits == 0 ? FIRST_BITS : m->bits + 1;
+	uint32_t capacity = (uint32_t)1 << (bits - 1);
+	uint32_t *homes;
+	void *records;
 
-	if (bits > 31 || (size_t)1 << bits > SIZE_MAX / sizeof *m->entries)
+	if (bits > 31 || capacity > PTRDIFF_MAX / size)
 		return -ENOMEM;
-	larger.entries = malloc(sizeof *m->entries << bits);
-	if (larger.entries == NULL)
+	homes = calloc((size_t)1 << bits, sizeof *homes);
+	if (homes == NULL)
 		return -ENOMEM;
-	for (size_t i = 0; i < (size_t)1 << bits; i++)
-		larger.entries[i].value = IDMAP_NONE;
-	for (size_t i = 0; m->entries != NULL && i < (size_t)1 << m->bits; i++)
-		if (m->entries[i].value != IDMAP_NONE)
-			*search(&larger, m->entries[i].id) = m->entries[i];
-	free(m->entries);
-	*m = larger;
+	records = realloc(m->records, capacity * size);
+	if (records == NULL) {
+		free(homes);
+		return -ENOMEM;
+	}
+	free(m->homes);
+	m->homes = homes;
+	m->records = records;
+	m->bits = bits;
+	m->capacity = capacity;
+	for (uint32_t slot = 0; slot < m->used; slot++) {
+		struct idmap_link *l = link_at(m, slot, size);
+		uint32_t *home = home_of(m, l->id);
+
+		l->next = *home;
+		*home = slot + 1;
+	}
 	return 0;
 }
 
-int
-idmap_insert(struct idmap *m, uintptr_t id, uint32_t value)
+/* A free slot, and there is one, that is free no more. */
+static uint32_t
+take_slot(struct idmap *m, size_t size)
 {
-	struct idmap_entry *e;
+	uint32_t slot = m->vacant - 1;
 
-	if (m->entries == NULL ||
-	    m->count >= ((uint32_t)1 << m->bits) / 4 * 3) {
-		int error = grow(m);
+	if (m->vacant == 0) {
+		slot = m->used++;
+		link_at(m, slot, size)->generation = 0;
+	} else {
+		m->vacant = (uint32_t)link_at(m, slot, size)->id;
+	}
+	m->count++;
+	return slot;
+}
+
+int
+idmap_insert(struct idmap *m, uintptr_t id, size_t size, uint32_t *slot)
+{
+	struct idmap_link *l;
+	uint32_t *home;
+
+	if (idmap_find(m, id, size) != NULL)
+		return -EEXIST;
+	if (m->count == m->capacity) {
+		int error = grow(m, size);
 
 		if (error != 0)
 			return error;
 	}
-	e = search(m, id);
-	e->id = id;
-	e->value = value;
-	m->count++;
+	*slot = take_slot(m, size);
+	home = home_of(m, id);
+	l = link_at(m, *slot, size);
+	l->id = id;
+	l->next = *home;
+	*home = *slot + 1;
 	return 0;
 }
 
 void
-idmap_remove(struct idmap *m, uintptr_t id)
+idmap_remove(struct idmap *m, uint32_t slot, size_t size)
 {
-	size_t mask = ((size_t)1 << m->bits) - 1;
-	size_t gap = (size_t)(search(m, id) - m->entries);
-	size_t i = gap;
+	struct idmap_link *l = link_at(m, slot, size);
+	uint32_t *link = home_of(m, l->id);
 
-	if (--m->count == 0 && m->bits > KEPT_BITS) {
-		idmap_clear(m);
-		return;
-	}
-	for (;;) {
-		i = (i + 1) & mask;
-		if (m->entries[i].value == IDMAP_NONE)
-			break;
-		/* It may move up unless its search begins behind the gap. */
-		if (((i - home_of(m, m->entries[i].id)) & mask) >=
-		    ((i - gap) & mask)) {
-			m->entries[gap] = m->entries[i];
-			gap = i;
-		}
-	}
-	m->entries[gap].value = IDMAP_NONE;
+	while (*link != slot + 1)
+		link = &link_at(m, *link - 1, size)->next;
+	*link = l->next;
+	l->next = IDMAP_FREE;
+	l->id = m->vacant;
+	m->vacant = slot + 1;
+	m->count--;
 }
 
 void
 idmap_clear(struct idmap *m)
 {
-	free(m->entries);
-	*m = (struct idmap){NULL, 0, 0};
+	free(m->homes);
+	free(m->records);
+	*m = (struct idmap){.count = 0};
 }

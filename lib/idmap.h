@@ -1,45 +1,62 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * idmap.h - from any number to a small one.
+ * idmap.h - records that are found by a number, whatever that is.
  *
- * A hash table with open addressing, whose entries hold both numbers, so that
- * looking one up takes one cache line in most cases, and nothing else is looked
- * at. The poller's lock guards it.
+ * The records lie in a row of slots, whose numbers are small: one that was
+ * removed leaves its slot to the next. They move when the row grows. Each
+ * begins with a struct idmap_link; size is that of the owner's records, the
+ * same in each call for a map. The poller's lock guards it.
  */
 #ifndef LIBPOLLING_IDMAP_H
 #define LIBPOLLING_IDMAP_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "namespace.h"
 
-struct idmap_entry {
-	uintptr_t id;
-	uint32_t value; /* IDMAP_NONE in one that is free */
+struct idmap_link {
+	uintptr_t id;        /* of a free slot: the next free one, plus 1 */
+	uint32_t next;       /* the slot of the next record with the same home,
+			      * plus 1; IDMAP_FREE in a free slot */
+	uint32_t generation; /* the owner's; 0 in a slot that is new */
 };
 
 /* All zeros is an empty map. */
 struct idmap {
-	struct idmap_entry
-	    *entries; /* 1 << bits of them; NULL if there are none */
-	unsigned bits;
-	uint32_t count; /* in use, at most three quarters */
+	uint32_t *homes;   /* 1 << bits; a slot plus 1, where a chain begins */
+	void *records;     /* slots, in use or free */
+	unsigned bits;     /* 0 without any memory */
+	uint32_t capacity; /* slots allocated */
+	uint32_t used;     /* slots that have been in use */
+	uint32_t vacant;   /* the first free one of these, plus 1 */
+	uint32_t count;    /* records */
 };
 
-#define IDMAP_NONE UINT32_MAX
+#define IDMAP_FREE UINT32_MAX
 
-/* The value of id, or IDMAP_NONE. */
-uint32_t idmap_find(const struct idmap *m, uintptr_t id);
+/* Empty maps with more slots should give back their memory. */
+#define IDMAP_KEPT 1024u
 
-/* Adds an id that is not there; value is none of IDMAP_NONE. Returns 0 or
- * -ENOMEM. */
-int idmap_insert(struct idmap *m, uintptr_t id, uint32_t value);
+/* The record of id, or NULL. */
+void *idmap_find(const struct idmap *m, uintptr_t id, size_t size);
 
-/* Removes an id that is there. The last one gives back the memory of a large
- * map. */
-void idmap_remove(struct idmap *m, uintptr_t id);
+/* Adds a record for id and stores its slot; nothing but the link is filled in.
+ * Returns 0, -EEXIST or -ENOMEM. */
+int idmap_insert(struct idmap *m, uintptr_t id, size_t size, uint32_t *slot);
 
-/* Empties it and gives back its memory. */
+/* Removes the record in a slot. Nothing changes in it but the link. */
+void idmap_remove(struct idmap *m, uint32_t slot, size_t size);
+
+/* Forgets all of them and gives back the memory. */
 void idmap_clear(struct idmap *m);
+
+/* Whether to clear it is worth while. */
+static inline bool
+idmap_is_idle(const struct idmap *m)
+{
+	return m->count == 0 && m->capacity > IDMAP_KEPT;
+}
 
 #endif

@@ -39,10 +39,7 @@
 
 #define PROCESS_BITS (POLLING_EXIT | POLLING_FORK | POLLING_EXEC)
 
-#define FIRST_CAPACITY 8u
-
 enum process_way {
-	WAY_FREE,   /* the slot is not in use */
 	WAY_KERNEL, /* by the backend */
 	WAY_SOURCE, /* by a descriptor or handle, which is a source */
 	WAY_SIGNAL, /* by SIGCHLD */
@@ -50,6 +47,7 @@ enum process_way {
 };
 
 struct process {
+	struct idmap_link link; /* the id is pid */
 	polling_pid pid;
 	uintptr_t key;       /* the caller's */
 	uint32_t what;       /* POLLING_EXIT and so on; 0 is disarmed */
@@ -58,7 +56,6 @@ struct process {
 	uint8_t way;         /* enum process_way */
 	bool ended;          /* it has; a WAY_SOURCE keeps that to itself */
 	polling_fd fd;       /* WAY_SOURCE: the descriptor or handle */
-	uint32_t vacant;     /* of a free slot: the next one, plus 1 */
 };
 
 static bool
@@ -86,51 +83,48 @@ note_end(struct process_table *t, struct process *q)
 }
 
 static struct process *
-find(struct process_table *t, polling_pid pid)
+find(const struct process_table *t, polling_pid pid)
 {
-	uint32_t slot = idmap_find(&t->slots, (uintptr_t)pid);
-
-	return slot == IDMAP_NONE ? NULL : &t->processes[slot];
+	return idmap_find(
+	    &t->processes, (uintptr_t)pid, sizeof(struct process));
 }
 
-/* A new one for pid. NULL without memory. */
+/* The one in a slot, NULL if that is free. */
 static struct process *
-insert(struct process_table *t, polling_pid pid)
+process_at(const struct process_table *t, uint32_t slot)
 {
-	uint32_t slot = t->vacant != 0 ? t->vacant - 1 : t->used;
+	struct process *q = (struct process *)t->processes.records + slot;
+
+	return q->link.next == IDMAP_FREE ? NULL : q;
+}
+
+/* Stores a new one for pid. Returns 0, -EEXIST or -ENOMEM. */
+static int
+insert(struct process_table *t, polling_pid pid, struct process **out)
+{
 	struct process *q;
+	uint32_t slot;
+	int error = idmap_insert(
+	    &t->processes, (uintptr_t)pid, sizeof *q, &slot);
 
-	if (slot == t->capacity) {
-		uint32_t capacity = t->capacity == 0 ? FIRST_CAPACITY
-						     : t->capacity * 2;
-
-		q = realloc(t->processes, capacity * sizeof *q);
-		if (q == NULL)
-			return NULL;
-		t->processes = q;
-		t->capacity = capacity;
-	}
-	if (idmap_insert(&t->slots, (uintptr_t)pid, slot) != 0)
-		return NULL;
-	q = &t->processes[slot];
-	if (t->vacant != 0)
-		t->vacant = q->vacant;
-	else
-		t->used++;
-	memset(q, 0, sizeof *q);
-	q->pid = pid;
-	q->generation = t->generation = source_next_generation(t->generation);
-	return q;
+	if (error != 0)
+		return error;
+	*out = q = process_at(t, slot);
+	t->generation = source_next_generation(t->generation);
+	*q = (struct process){
+	    .link = q->link, .pid = pid, .generation = t->generation};
+	return 0;
 }
 
 static void
 erase(struct process_table *t, struct process *q)
 {
+	struct process *first = t->processes.records;
+
 	update(t, q, 0);
-	idmap_remove(&t->slots, (uintptr_t)q->pid);
-	q->way = WAY_FREE;
-	q->vacant = t->vacant;
-	t->vacant = (uint32_t)(q - t->processes) + 1;
+	idmap_remove(&t->processes, (uint32_t)(q - first), sizeof *q);
+	if (idmap_is_idle(&t->processes))
+		idmap_clear(&t->processes);
 }
 
 /* A source for the descriptor or handle of a process */
@@ -319,11 +313,11 @@ processes_check(struct polling *p)
 
 	if (!t->by_signal || atomic_exchange(&t->child.count, 0) == 0)
 		return;
-	for (uint32_t i = 0; i < t->used; i++) {
-		struct process *q = &t->processes[i];
+	for (uint32_t i = 0; i < t->processes.used; i++) {
+		struct process *q = process_at(t, i);
 
 		/* One that was waited for has ended too, and told nobody. */
-		if (q->way == WAY_SIGNAL && has_ended(q->pid) != 0)
+		if (q != NULL && q->way == WAY_SIGNAL && has_ended(q->pid) != 0)
 			note_end(t, q);
 	}
 }
@@ -348,7 +342,7 @@ erase_one(struct polling *p, struct process *q)
 	struct process_table *t = &p->processes;
 
 	erase(t, q);
-	if (t->slots.count == 0 && t->by_signal) {
+	if (t->processes.count == 0 && t->by_signal) {
 		signal_detach(&t->child);
 		t->by_signal = false;
 	}
@@ -360,14 +354,14 @@ processes_take(struct polling *p, struct polling_event *out, int max)
 	struct process_table *t = &p->processes;
 	int n = 0;
 
-	for (uint32_t seen = 0; seen < t->used && t->due != 0 && n < max;
-	     seen++) {
+	for (uint32_t seen = 0;
+	     seen < t->processes.used && t->due != 0 && n < max; seen++) {
 		struct process *q;
 
-		if (t->next >= t->used)
+		if (t->next >= t->processes.used)
 			t->next = 0;
-		q = &t->processes[t->next++];
-		if (q->way == WAY_FREE || !is_due(q))
+		q = process_at(t, t->next++);
+		if (q == NULL || !is_due(q))
 			continue;
 		out[n].key = q->key;
 		out[n].events = q->pending & q->what;
@@ -405,20 +399,21 @@ processes_clear(struct polling *p, bool inherited)
 {
 	struct process_table *t = &p->processes;
 
-	for (uint32_t i = 0; i < t->used; i++) {
-		struct process *q = &t->processes[i];
+	for (uint32_t i = 0; i < t->processes.used; i++) {
+		const struct process *q = process_at(t, i);
 
+		if (q == NULL || q->way != WAY_SOURCE)
+			continue;
 		/* The kernel must not wait for a handle that is closed. What an
 		 * inherited backend watches is the parent's. */
-		if (q->way == WAY_SOURCE && inherited)
+		if (inherited)
 			close_source(q->fd);
-		else if (q->way == WAY_SOURCE)
+		else
 			remove_source(p, q);
 	}
 	if (t->by_signal)
 		signal_detach(&t->child);
-	idmap_clear(&t->slots);
-	free(t->processes);
+	idmap_clear(&t->processes);
 }
 
 void
@@ -432,9 +427,11 @@ processes_watch_again(struct polling *p)
 	/* What the parent's SIGCHLD told of are no children of this process;
 	 * descriptors are sources, which were watched again already. */
 	t->by_signal = false;
-	for (uint32_t i = 0; i < t->used; i++) {
-		struct process *q = &t->processes[i];
+	for (uint32_t i = 0; i < t->processes.used; i++) {
+		struct process *q = process_at(t, i);
 
+		if (q == NULL)
+			continue;
 		if (q->way == WAY_KERNEL &&
 		    backend_add_process(p->backend, q->pid,
 			q->what & ~POLLING_EXIT, q->generation) != 0)
@@ -468,13 +465,10 @@ static int
 add(struct polling *p, polling_pid pid, uint32_t what, uintptr_t key)
 {
 	struct process *q;
-	int error;
+	int error = insert(&p->processes, pid, &q);
 
-	if (find(&p->processes, pid) != NULL)
-		return -EEXIST;
-	q = insert(&p->processes, pid);
-	if (q == NULL)
-		return -ENOMEM;
+	if (error != 0)
+		return error;
 	q->what = what;
 	q->key = key;
 	error = watch(p, q);

@@ -19,11 +19,7 @@ struct source;
 
 /* The poller's lock guards it. All zeros is an empty one. */
 struct process_table {
-	struct idmap slots;        /* from process ids to processes */
-	struct process *processes; /* slots, in use or free */
-	uint32_t used;             /* slots that have been in use */
-	uint32_t capacity;         /* slots allocated */
-	uint32_t vacant;           /* the first free slot below used, plus 1 */
+	struct idmap processes;    /* by their ids */
 	uint32_t generation;       /* of the last one that was added */
 	uint32_t due;              /* processes with something to report */
 	uint32_t next;             /* the slot where the next look begins */

@@ -19,40 +19,37 @@ name_of(polling_fd fd, unsigned flags)
 	return fd * 2 + (flags != 0);
 }
 
+/* Places are slots of a map without records. */
+#define LINK_SIZE sizeof(struct idmap_link)
+
 int
 registry_place(const struct registry *r, polling_fd fd, unsigned flags)
 {
-	uint32_t place = idmap_find(&r->handles.places, name_of(fd, flags));
+	const struct idmap_link *l = idmap_find(
+	    &r->places, name_of(fd, flags), LINK_SIZE);
 
-	return place == IDMAP_NONE ? NO_FD : (int)place;
+	return l == NULL ? NO_FD
+			 : (int)(l - (struct idmap_link *)r->places.records);
 }
 
 /* Gives fd a place that no source has. NO_FD without memory. */
 static int
 take_place(struct registry *r, polling_fd fd, unsigned flags)
 {
-	struct handles *h = &r->handles;
-	int place = h->vacant != NO_FD ? h->vacant : h->used;
+	uint32_t slot;
 
-	if (place == INT32_MAX ||
-	    idmap_insert(&h->places, name_of(fd, flags), (uint32_t)place) != 0)
-		return NO_FD;
-	if (h->vacant != NO_FD)
-		h->vacant = registry_slot(r, place)->vacant;
-	else
-		h->used++;
-	return place;
+	return idmap_insert(&r->places, name_of(fd, flags), LINK_SIZE, &slot) ==
+		       0
+		   ? (int)slot
+		   : NO_FD;
 }
 
 static void
 give_place(struct registry *r, int place)
 {
-	struct source *s = registry_slot(r, place);
-
-	idmap_remove(
-	    &r->handles.places, name_of(s->handle, s->flags & SOURCE_WAITABLE));
-	s->vacant = r->handles.vacant;
-	r->handles.vacant = place;
+	idmap_remove(&r->places, (uint32_t)place, LINK_SIZE);
+	if (idmap_is_idle(&r->places))
+		idmap_clear(&r->places);
 }
 #endif
 
@@ -64,7 +61,7 @@ registry_clear(struct registry *r)
 	r->changed = NO_FD;
 	r->sweep = false;
 #if HAVE_HANDLES
-	r->handles = (struct handles){.vacant = NO_FD};
+	r->places = (struct idmap){.count = 0};
 #endif
 }
 
@@ -74,7 +71,7 @@ registry_free(struct registry *r)
 	for (unsigned i = 0; i < REGISTRY_SEGMENTS; i++)
 		free(r->segments[i]);
 #if HAVE_HANDLES
-	idmap_clear(&r->handles.places);
+	idmap_clear(&r->places);
 #endif
 	registry_clear(r);
 }
@@ -104,9 +101,7 @@ registry_insert(struct registry *r, polling_fd fd, unsigned flags, int *place)
 		return NULL;
 	s = make_slot(r, *place);
 	if (s == NULL) {
-		/* The last one: it had no record. */
-		r->handles.used--;
-		idmap_remove(&r->handles.places, name_of(fd, flags));
+		give_place(r, *place);
 		return NULL;
 	}
 	s->handle = fd;

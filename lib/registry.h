@@ -32,22 +32,13 @@
 /* No descriptor: the end of a list. */
 #define NO_FD (-1)
 
-#if HAVE_HANDLES
-/* The places of handles. */
-struct handles {
-	struct idmap places; /* from handles, see name_of() */
-	int32_t used;        /* places below this one have been in use */
-	int32_t vacant;      /* the first free one of these, or NO_FD */
-};
-#endif
-
 struct registry {
 	struct source *segments[REGISTRY_SEGMENTS]; /* NULL until needed */
 	int32_t changed; /* the first changed source, NO_FD if there is none */
 	bool sweep;      /* set by a backend that must tidy up in its next
 			  * backend_apply(), whatever the list holds */
 #if HAVE_HANDLES
-	struct handles handles;
+	struct idmap places; /* by the names of handles, see name_of() */
 #endif
 };
 

@@ -67,7 +67,6 @@ struct source {
 #if HAVE_HANDLES
 	uintptr_t handle; /* a SOCKET or, if SOURCE_WAITABLE, a HANDLE */
 	void *watch;      /* the backend's; NULL in a new record */
-	int32_t vacant;   /* of a free place: the next one, or NO_FD */
 #endif
 	source_bits interest; /* INTEREST_BITS; of a SOURCE_WAITABLE its bits */
 	uint8_t mode;         /* enum polling_mode */

@@ -32,14 +32,11 @@
 #include "timer.h"
 
 struct timer {
-	uintptr_t id;
+	struct idmap_link link; /* the generation is that of its entry */
 	uintptr_t key;
-	int64_t at;           /* when it is due */
-	int64_t queued;       /* the moment in its entry; at or earlier */
-	int64_t interval;     /* 0: once only */
-	uint32_t generation;  /* of its entry */
-	uint32_t vacant : 31; /* if free: the next free slot, plus 1 */
-	uint32_t in_use : 1;
+	int64_t at;       /* when it is due */
+	int64_t queued;   /* the moment in its entry; at or earlier */
+	int64_t interval; /* 0: once only */
 };
 
 struct timer_entry {
@@ -50,9 +47,6 @@ struct timer_entry {
 
 #define FIRST_CAPACITY 16u
 
-/* Queues without timers that are larger give back their memory. */
-#define KEPT_CAPACITY 1024u
-
 /* Stale entries that do not matter. */
 #define STALE_MAX 64
 
@@ -61,6 +55,24 @@ struct timer_entry {
 #define CHILDREN 4
 #define ROOT     (CHILDREN - 1)
 #define LINE     64
+
+static struct timer *
+timer_at(const struct timer_queue *q, uint32_t slot)
+{
+	return (struct timer *)q->timers.records + slot;
+}
+
+static struct timer *
+find(const struct timer_queue *q, uintptr_t id)
+{
+	return idmap_find(&q->timers, id, sizeof(struct timer));
+}
+
+static uint32_t
+slot_of(const struct timer_queue *q, const struct timer *t)
+{
+	return (uint32_t)(t - timer_at(q, 0));
+}
 
 static size_t
 parent_of(size_t i)
@@ -127,7 +139,7 @@ pop(struct timer_queue *q)
 static bool
 is_stale(const struct timer_queue *q, const struct timer_entry *e)
 {
-	return q->timers[e->slot].generation != e->generation;
+	return timer_at(q, e->slot)->link.generation != e->generation;
 }
 
 /* Drops the stale entries and brings the others up to date, in any order. */
@@ -138,7 +150,7 @@ collect_entries(struct timer_queue *q)
 
 	for (size_t i = ROOT; i < end; i++) {
 		struct timer_entry e = q->entries[i];
-		struct timer *t = &q->timers[e.slot];
+		struct timer *t = timer_at(q, e.slot);
 
 		if (is_stale(q, &e))
 			continue;
@@ -155,13 +167,13 @@ collect_timers(struct timer_queue *q)
 {
 	struct timer_entry *e = q->entries + ROOT;
 
-	for (uint32_t slot = 0; slot < q->used; slot++) {
-		struct timer *t = &q->timers[slot];
+	for (uint32_t slot = 0; slot < q->timers.used; slot++) {
+		struct timer *t = timer_at(q, slot);
 
-		if (!t->in_use)
+		if (t->link.next == IDMAP_FREE)
 			continue;
 		t->queued = t->at;
-		*e++ = (struct timer_entry){t->at, slot, t->generation};
+		*e++ = (struct timer_entry){t->at, slot, t->link.generation};
 	}
 	q->entry_count = (size_t)(e - (q->entries + ROOT));
 }
@@ -170,7 +182,7 @@ collect_timers(struct timer_queue *q)
 static void
 rebuild(struct timer_queue *q)
 {
-	if (q->used / 4 < q->entry_count)
+	if (q->timers.used / 4 < q->entry_count)
 		collect_timers(q);
 	else
 		collect_entries(q);
@@ -194,62 +206,40 @@ static int
 reserve_entry(struct timer_queue *q)
 {
 	size_t capacity = q->entry_capacity * 2;
-	void *memory;
-	struct timer_entry *entries;
+	size_t offset;
+	char *memory;
 
 	if (q->entry_count < q->entry_capacity)
 		return 0;
 	if (capacity == 0)
 		capacity = FIRST_CAPACITY;
-	if (capacity > SIZE_MAX / sizeof *entries / 2)
+	if (capacity > PTRDIFF_MAX / sizeof *q->entries / 2)
 		return -ENOMEM;
-	memory = malloc((ROOT + capacity) * sizeof *entries + LINE - 1);
+	/* Large blocks are not copied but mapped elsewhere, and mostly lie as
+	 * before to the cache lines. */
+	memory = realloc(
+	    q->memory, (ROOT + capacity) * sizeof *q->entries + LINE);
 	if (memory == NULL)
 		return -ENOMEM;
-	entries = (struct timer_entry *)(((uintptr_t)memory + LINE - 1) &
-					 ~(uintptr_t)(LINE - 1));
-	if (q->entry_count > 0)
-		memcpy(entries + ROOT, q->entries + ROOT,
-		    q->entry_count * sizeof *entries);
-	free(q->memory);
+	offset = -(uintptr_t)memory % LINE;
+	if (offset != q->offset)
+		memmove(memory + offset, memory + q->offset,
+		    (ROOT + q->entry_count) * sizeof *q->entries);
 	q->memory = memory;
-	q->entries = entries;
+	q->offset = offset;
+	q->entries = (struct timer_entry *)(void *)(memory + offset);
 	q->entry_capacity = capacity;
 	return 0;
 }
 
 /* Puts t, which has no entry or a stale one, into the heap; there is room. */
 static void
-push(struct timer_queue *q, uint32_t slot)
+push(struct timer_queue *q, struct timer *t)
 {
-	struct timer *t = &q->timers[slot];
-	struct timer_entry e = {t->at, slot, t->generation};
+	struct timer_entry e = {t->at, slot_of(q, t), t->link.generation};
 
 	t->queued = t->at;
 	sift_up(q, ROOT + q->entry_count++, e);
-}
-
-/* A slot that is free, or IDMAP_NONE without memory. It stays free until it is
- * given an id. */
-static uint32_t
-free_slot(struct timer_queue *q)
-{
-	uint32_t capacity = q->capacity == 0 ? FIRST_CAPACITY : q->capacity * 2;
-	uint64_t size = (uint64_t)capacity * sizeof(struct timer);
-	struct timer *timers;
-
-	if (q->vacant != 0)
-		return q->vacant - 1;
-	if (q->used < q->capacity)
-		return q->used;
-	if (capacity >= UINT32_MAX / 2 || size > PTRDIFF_MAX)
-		return IDMAP_NONE;
-	timers = realloc(q->timers, (size_t)size);
-	if (timers == NULL)
-		return IDMAP_NONE;
-	q->timers = timers;
-	q->capacity = capacity;
-	return q->used;
 }
 
 int64_t
@@ -266,26 +256,17 @@ timers_add(struct timer_queue *q, uintptr_t id, int64_t at, int64_t interval,
 {
 	struct timer *t;
 	uint32_t slot;
+	int error = reserve_entry(q);
 
-	if (idmap_find(&q->slots, id) != IDMAP_NONE)
-		return -EEXIST;
-	slot = free_slot(q);
-	if (slot == IDMAP_NONE || reserve_entry(q) != 0 ||
-	    idmap_insert(&q->slots, id, slot) != 0)
-		return -ENOMEM;
-	t = &q->timers[slot];
-	if (q->vacant != 0) {
-		q->vacant = t->vacant;
-	} else {
-		t->generation = 0;
-		q->used++;
-	}
-	t->in_use = 1;
-	t->id = id;
+	if (error == 0)
+		error = idmap_insert(&q->timers, id, sizeof *t, &slot);
+	if (error != 0)
+		return error;
+	t = timer_at(q, slot);
 	t->key = key;
 	t->at = at;
 	t->interval = interval;
-	push(q, slot);
+	push(q, t);
 	return 0;
 }
 
@@ -293,54 +274,47 @@ int
 timers_modify(struct timer_queue *q, uintptr_t id, int64_t at, int64_t interval,
     uintptr_t key)
 {
-	uint32_t slot = idmap_find(&q->slots, id);
-	struct timer *t;
+	struct timer *t = find(q, id);
 
-	if (slot == IDMAP_NONE)
+	if (t == NULL)
 		return -ENOENT;
-	t = &q->timers[slot];
 	if (at < t->queued && reserve_entry(q) != 0)
 		return -ENOMEM;
 	t->key = key;
 	t->at = at;
 	t->interval = interval;
 	if (at < t->queued) {
-		t->generation++;
-		push(q, slot);
+		t->link.generation++;
+		push(q, t);
 		note_stale(q);
 	}
 	return 0;
 }
 
-/* Forgets the timer of a slot, whose entry is stale from now on. */
+/* Forgets t, whose entry is stale from now on. */
 static void
-release(struct timer_queue *q, uint32_t slot)
+release(struct timer_queue *q, struct timer *t)
 {
-	struct timer *t = &q->timers[slot];
-
-	idmap_remove(&q->slots, t->id);
-	t->generation++;
-	t->in_use = 0;
-	t->vacant = q->vacant & 0x7fffffffu;
-	q->vacant = slot + 1;
+	t->link.generation++;
+	idmap_remove(&q->timers, slot_of(q, t), sizeof *t);
 }
 
 /* Gives back the memory of an empty queue if it is much. */
 static void
 shrink(struct timer_queue *q)
 {
-	if (timers_count(q) == 0 && q->capacity > KEPT_CAPACITY)
+	if (idmap_is_idle(&q->timers))
 		timers_clear(q);
 }
 
 int
 timers_delete(struct timer_queue *q, uintptr_t id)
 {
-	uint32_t slot = idmap_find(&q->slots, id);
+	struct timer *t = find(q, id);
 
-	if (slot == IDMAP_NONE)
+	if (t == NULL)
 		return -ENOENT;
-	release(q, slot);
+	release(q, t);
 	note_stale(q);
 	shrink(q);
 	return 0;
@@ -353,7 +327,7 @@ settle(struct timer_queue *q, int64_t now)
 {
 	while (q->entry_count > 0 && q->entries[ROOT].at <= now) {
 		struct timer_entry e = q->entries[ROOT];
-		struct timer *t = &q->timers[e.slot];
+		struct timer *t = timer_at(q, e.slot);
 
 		if (is_stale(q, &e)) {
 			q->stale--;
@@ -402,14 +376,14 @@ timers_take(
 
 	while (n < max && settle(q, now)) {
 		struct timer_entry e = q->entries[ROOT];
-		struct timer *t = &q->timers[e.slot];
+		struct timer *t = timer_at(q, e.slot);
 
 		out[n].key = t->key;
 		out[n].events = POLLING_TIMER;
 		out[n].data = expire(t, now);
 		n++;
 		if (t->interval == 0) {
-			release(q, e.slot);
+			release(q, t);
 			pop(q);
 		}
 		/* Else settle() puts it where it belongs. */
@@ -424,8 +398,7 @@ timers_take(
 void
 timers_clear(struct timer_queue *q)
 {
-	idmap_clear(&q->slots);
-	free(q->timers);
+	idmap_clear(&q->timers);
 	free(q->memory);
 	memset(q, 0, sizeof *q);
 }

@@ -24,13 +24,10 @@ struct timer_entry; /* its place in the order of moments */
 
 /* All zeros has no timers. */
 struct timer_queue {
-	struct idmap slots;   /* from ids to timers */
-	struct timer *timers; /* slots, in use or free */
-	uint32_t used;        /* slots that have been in use */
-	uint32_t capacity;    /* slots allocated */
-	uint32_t vacant;      /* the first free slot below used, plus 1 */
+	struct idmap timers;         /* by their ids */
 	struct timer_entry *entries; /* a heap; aligned within memory */
 	void *memory;                /* of the entries */
+	size_t offset;               /* of the entries in it */
 	size_t entry_count;          /* stale ones included */
 	size_t entry_capacity;
 	size_t stale; /* entries that stand for nothing any more */
@@ -39,7 +36,7 @@ struct timer_queue {
 static inline uint32_t
 timers_count(const struct timer_queue *q)
 {
-	return q->slots.count;
+	return q->timers.count;
 }
 
 /* The time as nanoseconds; what is out of range is TIMER_NEVER. */

@@ -77,6 +77,7 @@ void add_notify(Suite *s);
 void add_threads(Suite *s);
 void add_lifetime(Suite *s);
 void add_timers(Suite *s);
+void add_idmap(Suite *s);
 /* Where there are descriptors, signals and fork(). */
 void add_files(Suite *s);
 void add_registration_descriptors(Suite *s);

@@ -18,7 +18,8 @@
 static const struct suite_part parts[] = {{"registration", add_registration},
     {"modes", add_modes}, {"conditions", add_conditions},
     {"waiting", add_waiting}, {"notify", add_notify}, {"threads", add_threads},
-    {"lifetime", add_lifetime}, {"timers", add_timers}, {NULL, NULL}};
+    {"lifetime", add_lifetime}, {"timers", add_timers}, {"idmap", add_idmap},
+    {NULL, NULL}};
 
 static const struct suite_part *const lists[] = {parts, system_parts};
 #define LISTS (sizeof(lists) / sizeof(lists[0]))

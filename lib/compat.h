@@ -11,10 +11,13 @@
 /* For the path of a wait: compilers do not inline a function with a large
  * array on their own, and every return after a system call costs. */
 #define ALWAYS_INLINE inline __attribute__((__always_inline__))
+/* Begins to load what is needed later; the address need not be valid. */
+#define prefetch(address) __builtin_prefetch(address)
 #else
-#define likely(x)     (x)
-#define unlikely(x)   (x)
-#define ALWAYS_INLINE inline
+#define likely(x)         (x)
+#define unlikely(x)       (x)
+#define ALWAYS_INLINE     inline
+#define prefetch(address) ((void)(address))
 #endif
 
 /* The number of bits up to the highest one that is set; 0 for 0. */

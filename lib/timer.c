@@ -101,24 +101,39 @@ sift_up(struct timer_queue *q, size_t i, struct timer_entry e)
 	q->entries[i] = e;
 }
 
+/* The one of the two positions whose entry comes first; found without a branch,
+ * which would be guessed wrong every other time. */
+static inline size_t
+earlier(const struct timer_queue *q, size_t i, size_t j)
+{
+	return i + (j - i) * (q->entries[j].at < q->entries[i].at);
+}
+
+/* The child of position i that comes first, or 0 if it has none. */
+static inline size_t
+first_of_children(const struct timer_queue *q, size_t i)
+{
+	size_t child = first_child_of(i), end = ROOT + q->entry_count;
+	size_t least = child;
+
+	if (likely(child + CHILDREN <= end))
+		return earlier(q, earlier(q, child, child + 1),
+		    earlier(q, child + 2, child + 3));
+	if (child >= end)
+		return 0;
+	while (++child < end)
+		least = earlier(q, least, child);
+	return least;
+}
+
 /* Puts e at position i or below. */
 static void
 sift_down(struct timer_queue *q, size_t i, struct timer_entry e)
 {
-	size_t end = ROOT + q->entry_count;
-
 	for (;;) {
-		size_t child = first_child_of(i), least = child;
+		size_t least = first_of_children(q, i);
 
-		if (child >= end)
-			break;
-		for (size_t last = child + CHILDREN; ++child < last;) {
-			if (child >= end)
-				break;
-			if (q->entries[child].at < q->entries[least].at)
-				least = child;
-		}
-		if (e.at <= q->entries[least].at)
+		if (least == 0 || e.at <= q->entries[least].at)
 			break;
 		q->entries[i] = q->entries[least];
 		i = least;
@@ -131,7 +146,11 @@ static void
 pop(struct timer_queue *q)
 {
 	struct timer_entry last = q->entries[ROOT + --q->entry_count];
+	size_t next = first_of_children(q, ROOT);
 
+	/* The timer that will be looked at after this. */
+	if (next != 0)
+		prefetch(timer_at(q, q->entries[next].slot));
 	if (q->entry_count > 0)
 		sift_down(q, ROOT, last);
 }

@@ -62,6 +62,13 @@ idmap_find(const struct idmap *m, uintptr_t id, size_t size)
 	return m->bits != 0 ? search(m, *home_of(m, id), id, size) : NULL;
 }
 
+void
+idmap_expect(const struct idmap *m, uintptr_t id)
+{
+	if (m->bits != 0)
+		prefetch(home_of(m, id));
+}
+
 /* Doubles it. All slots are in use. */
 static int
 grow(struct idmap *m, size_t size)

@@ -42,6 +42,9 @@ struct idmap {
 /* The record of id, or NULL. */
 void *idmap_find(const struct idmap *m, uintptr_t id, size_t size);
 
+/* Says that id is about to be looked up, so that its home may be fetched. */
+void idmap_expect(const struct idmap *m, uintptr_t id);
+
 /* Adds a record for id and stores its slot; nothing but the link is filled in.
  * Returns 0, -EEXIST or -ENOMEM. */
 int idmap_insert(struct idmap *m, uintptr_t id, size_t size, uint32_t *slot);

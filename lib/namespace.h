@@ -64,6 +64,7 @@
 #define fork_stamp  polling_priv_fork_stamp
 
 #define idmap_clear  polling_priv_idmap_clear
+#define idmap_expect polling_priv_idmap_expect
 #define idmap_find   polling_priv_idmap_find
 #define idmap_insert polling_priv_idmap_insert
 #define idmap_remove polling_priv_idmap_remove

@@ -424,44 +424,61 @@ timers_clear(struct timer_queue *q)
 
 /* The public functions */
 
-/* Checks the times of a timer, and stores them in nanoseconds: first as the
- * moment that lies so far ahead. */
 static int
-convert(const struct timespec *first, const struct timespec *interval,
-    int64_t *at, int64_t *period)
+check_times(const struct timespec *first, const struct timespec *interval)
 {
-	struct timespec now;
-	int64_t start;
-
 	if (first == NULL)
 		return -EFAULT;
 	if (!clock_valid(first) || (interval != NULL && !clock_valid(interval)))
 		return -EINVAL;
+	return 0;
+}
+
+/* The moment that lies so far ahead. */
+static int64_t
+moment_after(const struct timespec *first)
+{
+	int64_t delay = timers_nanoseconds(first), start;
+	struct timespec now;
+
 	polling_now(&now);
 	start = timers_nanoseconds(&now);
-	*at = timers_nanoseconds(first);
-	*at = *at > TIMER_NEVER - start ? TIMER_NEVER : start + *at;
-	*period = interval == NULL ? 0 : timers_nanoseconds(interval);
-	return 0;
+	return delay > TIMER_NEVER - start ? TIMER_NEVER : start + delay;
+}
+
+/* polling_add_timer() and polling_modify_timer() by timers_add() and
+ * timers_modify(). */
+static inline int
+set_timer(struct polling *p, uintptr_t id, const struct timespec *first,
+    const struct timespec *interval, uintptr_t key,
+    int (*set)(struct timer_queue *q, uintptr_t id, int64_t at,
+	int64_t interval, uintptr_t key))
+{
+	int r = poller_check(p);
+	int64_t at, period;
+
+	if (r == 0)
+		r = check_times(first, interval);
+	if (r != 0)
+		return poller_result(r);
+	period = interval == NULL ? 0 : timers_nanoseconds(interval);
+	lock_acquire(&p->lock);
+	/* Of very many timers it is not in the cache, and comes while the clock
+	 * is read. */
+	idmap_expect(&p->timers.timers, id);
+	at = moment_after(first);
+	r = set(&p->timers, id, at, period, key);
+	if (r == 0)
+		poller_timers_changed(p);
+	lock_release(&p->lock);
+	return poller_result(r);
 }
 
 int
 polling_add_timer(struct polling *p, uintptr_t id, const struct timespec *first,
     const struct timespec *interval, uintptr_t key)
 {
-	int64_t at, period;
-	int r = poller_check(p);
-
-	if (r == 0)
-		r = convert(first, interval, &at, &period);
-	if (r != 0)
-		return poller_result(r);
-	lock_acquire(&p->lock);
-	r = timers_add(&p->timers, id, at, period, key);
-	if (r == 0)
-		poller_timers_changed(p);
-	lock_release(&p->lock);
-	return poller_result(r);
+	return set_timer(p, id, first, interval, key, timers_add);
 }
 
 int
@@ -469,19 +486,7 @@ polling_modify_timer(struct polling *p, uintptr_t id,
     const struct timespec *first, const struct timespec *interval,
     uintptr_t key)
 {
-	int64_t at, period;
-	int r = poller_check(p);
-
-	if (r == 0)
-		r = convert(first, interval, &at, &period);
-	if (r != 0)
-		return poller_result(r);
-	lock_acquire(&p->lock);
-	r = timers_modify(&p->timers, id, at, period, key);
-	if (r == 0)
-		poller_timers_changed(p);
-	lock_release(&p->lock);
-	return poller_result(r);
+	return set_timer(p, id, first, interval, key, timers_modify);
 }
 
 int

@@ -24,7 +24,9 @@
  *   libevent does while its loop runs, so it is called from inside of it. They
  *   look at the clock once for all timers here and, when these are re-armed,
  *   once for 100, as a server with so many events in one iteration would.
- *   libpolling looks at the clock for each, because it is never early.
+ *   libpolling looks at the clock for each, because it is never early. In the
+ *   column libev+now, libev does too, to add, move and re-arm: its manual says
+ *   to call ev_now_update() where the time that it keeps is not good enough.
  * - Those three have the timers in memory of the caller's, which is there and
  *   touched before the time is taken. libpolling's own memory grows in the time
  *   that is taken, and it has to find a timer by its number.
@@ -247,12 +249,26 @@ add_ev(size_t i, const struct delay *d)
 	ev_timer_start(ev_loop_, &ev_timers[i]);
 }
 
+static void
+add_ev_now(size_t i, const struct delay *d)
+{
+	ev_now_update(ev_loop_);
+	add_ev(i, d);
+}
+
 /* As its manual recommends for time-outs: the timer stays in the heap. */
 static void
 move_ev(size_t i, const struct delay *d)
 {
 	ev_timers[i].repeat = d->seconds;
 	ev_timer_again(ev_loop_, &ev_timers[i]);
+}
+
+static void
+move_ev_now(size_t i, const struct delay *d)
+{
+	ev_now_update(ev_loop_);
+	move_ev(i, d);
 }
 
 static void
@@ -445,6 +461,8 @@ static const struct library libraries[] = {
 #ifdef WITH_LIBEV
     {"libev", open_ev, add_ev, move_ev, remove_ev, look_ev, inside_of_nothing,
 	expire_ev, close_ev},
+    {"libev+now", open_ev, add_ev_now, move_ev_now, remove_ev, look_ev,
+	inside_of_nothing, expire_ev, close_ev},
 #endif
 #ifdef WITH_LIBUV
     {"libuv", open_uv, add_uv, add_uv, remove_uv, look_uv, inside_of_nothing,

@@ -264,9 +264,11 @@ push(struct timer_queue *q, struct timer *t)
 int64_t
 timers_nanoseconds(const struct timespec *t)
 {
-	if (t->tv_sec >= TIMER_NEVER / NSEC_PER_SEC)
+	int64_t seconds = t->tv_sec; /* time_t may have 32 bits */
+
+	if (seconds >= TIMER_NEVER / NSEC_PER_SEC)
 		return TIMER_NEVER;
-	return (int64_t)t->tv_sec * NSEC_PER_SEC + t->tv_nsec;
+	return seconds * NSEC_PER_SEC + t->tv_nsec;
 }
 
 int

@@ -78,6 +78,9 @@ void add_threads(Suite *s);
 void add_lifetime(Suite *s);
 void add_timers(Suite *s);
 void add_idmap(Suite *s);
+/* Everywhere, but not the same. */
+void add_processes(Suite *s);
+void add_signals(Suite *s);
 /* Where there are descriptors, signals and fork(). */
 void add_files(Suite *s);
 void add_registration_descriptors(Suite *s);
@@ -89,8 +92,6 @@ void add_notify_signals(Suite *s);
 void add_lifetime_forks(Suite *s);
 void add_lifetime_limits(Suite *s);
 void add_lifetime_nesting(Suite *s);
-void add_signals(Suite *s);
-void add_processes(Suite *s);
 void add_inherited_sources(Suite *s);
 void add_nested_sources(Suite *s);
 /* Where there are SOCKETs and handles. */

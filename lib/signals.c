@@ -162,20 +162,30 @@ signal_of(DWORD event)
 	}
 }
 
+/* Whether the handler is installed. Guarded by the lock. */
+static bool installed;
+
+/* Threads that are in the handler and may stay there for long. The system calls
+ * handlers with a lock of its own, which adding and removing one take too. */
+static atomic_uint lingering;
+
 static BOOL WINAPI
 handle(DWORD event)
 {
 	int signo = signal_of(event);
+	bool told;
 
-	if (!tell(signo))
-		return FALSE;
+	if (signo != SIGTERM)
+		return tell(signo);
 	/* As this returns from the last chance the process ends. */
-	if (signo == SIGTERM)
+	atomic_fetch_add(&lingering, 1);
+	told = tell(signo);
+	if (told)
 		Sleep(GRACE_MS);
-	return TRUE;
+	atomic_fetch_sub(&lingering, 1);
+	return told;
 }
 
-/* The handler is there while anything is watched. */
 static bool
 is_anything_watched(void)
 {
@@ -188,17 +198,22 @@ static int
 install(int signo)
 {
 	(void)signo;
-	if (is_anything_watched())
-		return 0;
-	return SetConsoleCtrlHandler(handle, TRUE) ? 0 : -ENOMEM;
+	if (!installed && !SetConsoleCtrlHandler(handle, TRUE))
+		return -ENOMEM;
+	installed = true;
+	return 0;
 }
 
+/* The handler is there while anything is watched. Of a program that has heard
+ * that it is to end it stays, doing nothing: to remove it would take until the
+ * handler's time is over, and be the last thing that the program does. */
 static void
 restore(int signo)
 {
 	(void)signo;
-	if (!is_anything_watched())
-		(void)SetConsoleCtrlHandler(handle, FALSE);
+	if (is_anything_watched() || atomic_load(&lingering) != 0)
+		return;
+	installed = !SetConsoleCtrlHandler(handle, FALSE);
 }
 
 static bool

@@ -23,8 +23,8 @@
 #include <psapi.h>
 
 const struct suite_part system_parts[] = {{"sockets", add_sockets},
-    {"waitable", add_waitable}, {"processes", add_processes},
-    {"winerror", add_winerror}, {NULL, NULL}};
+    {"waitable", add_waitable}, {"signals", add_signals},
+    {"processes", add_processes}, {"winerror", add_winerror}, {NULL, NULL}};
 
 /* Errors */
 

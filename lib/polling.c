@@ -589,6 +589,7 @@ struct waiting {
 	int count;                    /* events stored */
 	unsigned file_budget;         /* for file_collect() */
 	unsigned removals;            /* files.removals as this wait left it */
+	uint64_t round;               /* for signals_take() */
 	int64_t now;                  /* when it looked for timers */
 	struct timespec limit;        /* of its sleep, if limited */
 	bool limited;                 /* it is to wake up for a timer */
@@ -643,7 +644,7 @@ take_kind(struct polling *p, struct waiting *w, enum turn kind,
 	case TURN_TIMERS:
 		return timers_take(&p->timers, w->now, events, max);
 	case TURN_SIGNALS:
-		return signals_take(&p->signals, events, max);
+		return signals_take(&p->signals, w->round, events, max);
 	case TURN_PROCESSES:
 		return processes_take(p, events, max);
 	case TURN_KERNEL:
@@ -764,6 +765,7 @@ prepare(struct polling *p, struct waiting *w, bool sleeps, bool signalled)
 		backend_apply(p->backend, w->own);
 	if (w->own) {
 		w->file_budget = p->files.count;
+		w->round = ++p->signals.round;
 		take_turns(p, w);
 		if (p->turn != TURN_KERNEL)
 			share = (w->capacity + 1) / 2;

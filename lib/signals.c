@@ -271,6 +271,7 @@ struct signal_source {
 	struct signal_watch watch;
 	struct signal_source *next; /* in the list of the poller */
 	uintptr_t key;              /* the caller's */
+	uint64_t told;              /* the round of its last event, or 0 */
 	bool oneshot;
 	bool armed;
 };
@@ -315,7 +316,8 @@ unlink_source(struct signal_list *l, struct signal_source **link)
 }
 
 int
-signals_take(struct signal_list *l, struct polling_event *out, int max)
+signals_take(
+    struct signal_list *l, uint64_t round, struct polling_event *out, int max)
 {
 	struct signal_source **link = &l->first;
 	struct signal_source *last = NULL; /* the first one that moved back */
@@ -333,10 +335,17 @@ signals_take(struct signal_list *l, struct polling_event *out, int max)
 			l->due = true;
 			break;
 		}
+		/* It came again while this wait was under way. */
+		if (s->told >= round) {
+			l->due = true;
+			link = &s->next;
+			continue;
+		}
 		out[n].key = s->key;
 		out[n].events = POLLING_SIGNAL;
 		out[n].data = atomic_exchange(&s->watch.count, 0);
 		n++;
+		s->told = round;
 		s->armed = !s->oneshot;
 		/* The others have the first right to room in the next wait. */
 		append(l, unlink_source(l, link));

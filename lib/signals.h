@@ -44,13 +44,16 @@ struct signal_source;
 struct signal_list {
 	struct signal_source *first;
 	struct signal_source **end; /* where the next one is linked */
+	uint64_t round;             /* of the last look for events */
 	bool due;                   /* an armed one may have something */
 };
 
 void signals_init(struct signal_list *l);
 
-/* Stores the events, at most max, of armed sources that have something. */
-int signals_take(struct signal_list *l, struct polling_event *out, int max);
+/* Stores the events, at most max, of armed sources that have something and have
+ * told nothing in this round or a later one. */
+int signals_take(
+    struct signal_list *l, uint64_t round, struct polling_event *out, int max);
 
 /* Forgets all. */
 void signals_clear(struct signal_list *l);

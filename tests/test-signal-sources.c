@@ -768,6 +768,7 @@ END_TEST
 
 struct hearing {
 	struct polling *p;
+	int rounds; /* for send_signals() */
 	atomic_int events;
 	atomic_int total; /* of their counts */
 	struct trouble trouble;
@@ -826,6 +827,43 @@ START_TEST(no_signal_is_lost_or_told_twice)
 	ck_assert_msg(
 	    all, "%d of %d signals came", atomic_load(&h.total), rounds);
 	ck_assert_int_eq(atomic_load(&h.total), rounds);
+	polling_destroy(h.p);
+}
+END_TEST
+
+static void *
+send_signals(void *argument)
+{
+	struct hearing *h = argument;
+
+	for (int i = 0; i < h->rounds; i++)
+		check_that(&h->trouble, raise(SIGUSR1) == 0);
+	return NULL;
+}
+
+/* Signals that come while a wait is under way are the next one's. */
+START_TEST(a_wait_tells_a_signal_once)
+{
+	static struct hearing h;
+	struct polling_event events[4];
+	struct crew crew = {0};
+	int total = 0;
+	int64_t give_up = patience();
+
+	h.p = make_poller();
+	h.rounds = scaled(50000);
+	expect_ok(polling_add_signal(h.p, SIGUSR1, POLLING_LEVEL, 1));
+	crew_start(&crew, send_signals, &h);
+	while (total < h.rounds && now_ns() < give_up) {
+		int n = wait_ms(h.p, events, 4, 10);
+
+		ck_assert_msg(n <= 1, "%d events of one signal", n);
+		total += n == 1 ? (int)events[0].data : 0;
+	}
+	crew_join(&crew);
+	expect_no_trouble(&h.trouble);
+	ck_assert_int_eq(total, h.rounds);
+	expect_nothing(h.p);
 	polling_destroy(h.p);
 }
 END_TEST
@@ -992,6 +1030,7 @@ add_signal_threads(Suite *s)
 	CASE(s, another_signal_interrupts);
 	CASE(s, a_blocked_wait_learns_of_a_signal);
 	CASE(s, no_signal_is_lost_or_told_twice);
+	CASE(s, a_wait_tells_a_signal_once);
 	CASE_LIMIT(s, no_real_time_signal_is_lost, 2 * CASE_SECONDS);
 	CASE_LIMIT(s, registration_races_with_signals, 2 * CASE_SECONDS);
 	CASE_LIMIT(s, signals_come_inside_the_library, 2 * CASE_SECONDS);

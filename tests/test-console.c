@@ -725,6 +725,34 @@ START_TEST(no_signal_is_lost_or_told_twice)
 }
 END_TEST
 
+/* Signals that come while a wait is under way are the next one's. */
+START_TEST(a_wait_tells_a_signal_once)
+{
+	static struct hearing h;
+	struct polling_event events[4];
+	struct crew crew = {0};
+	int total = 0;
+	int64_t give_up = patience();
+
+	SKIP_IF(why_no_events());
+	h.p = make_poller();
+	h.rounds = scaled(1000);
+	expect_ok(polling_add_signal(h.p, SIGBREAK, POLLING_LEVEL, 1));
+	crew_start(&crew, send_signals, &h);
+	while (total < h.rounds && now_ns() < give_up) {
+		int n = wait_ms(h.p, events, 4, 10);
+
+		ck_assert_msg(n <= 1, "%d events of one signal", n);
+		total += n == 1 ? (int)events[0].data : 0;
+	}
+	crew_join(&crew);
+	expect_no_trouble(&h.trouble);
+	ck_assert_int_eq(total, h.rounds);
+	expect_nothing(h.p);
+	polling_destroy(h.p);
+}
+END_TEST
+
 /* A thread that adds, arms and deletes while signals come. */
 struct registrar {
 	struct polling *p;
@@ -818,7 +846,7 @@ outlive_events(int signo, DWORD event)
 	expect_ok(polling_delete_signal(p, signo));
 	(void)send_event(event);
 	/* Whoever ends the process may need a moment for it. */
-	sleep_ms(2000);
+	sleep_ms(LONG_MS / 2);
 	end_kid(KID_WENT_ON);
 }
 
@@ -913,11 +941,13 @@ hear_the_console(int signo, DWORD event)
 	generate(event);
 	generate(event);
 	expect_counted(p, LONG_MS, 1, POLLING_SIGNAL, 1, 2);
+	/* The second may be on its way still. */
+	sleep_ms(100);
 	polling_destroy(q);
 	/* What ended none of this ends it now. */
 	expect_ok(polling_delete_signal(p, signo));
 	generate(event);
-	sleep_ms(2000);
+	sleep_ms(LONG_MS / 2);
 	end_kid(KID_WENT_ON);
 }
 
@@ -969,6 +999,7 @@ add_signals(Suite *s)
 	CASE_LOOP(s, an_event_ends_a_wait, CASE_SECONDS, 0, WAIT_KINDS);
 	CASE(s, a_blocked_wait_learns_of_a_signal);
 	CASE_LIMIT(s, no_signal_is_lost_or_told_twice, 2 * CASE_SECONDS);
+	CASE(s, a_wait_tells_a_signal_once);
 	CASE_LIMIT(s, registration_races_with_signals, 2 * CASE_SECONDS);
 	add_ends(s);
 }

@@ -267,8 +267,10 @@ attend_timers(struct polling *p)
 	if (next == TIMER_NEVER)
 		p->keeper = NULL;
 	early = next < (p->keeper != NULL ? p->keeper_at : TIMER_NEVER);
-	/* Threads that are on their way to sleep are counted: they see it, or
-	 * are woken. */
+	/* Where there were no timers, a thread that is on its way to sleep is
+	 * to see that now there are, unless it is among those counted here. */
+	if (early && !(atomic_load(&p->work) & WORK_TIMERS))
+		atomic_store(&p->work, work_of(p));
 	p->unattended = early && atomic_load(&p->sleepers) > p->exposed;
 	set_alarm(p, next);
 }

@@ -1286,6 +1286,57 @@ START_TEST(a_wait_with_a_limit_ends_sooner)
 }
 END_TEST
 
+/* A thread that goes to sleep again and again. */
+struct dozer {
+	struct polling *p;
+	atomic_int turn; /* it may go to sleep so often; below 0 no more */
+	atomic_int woken;
+	struct trouble trouble;
+};
+
+static void *
+doze_off(void *argument)
+{
+	struct dozer *d = argument;
+	struct polling_event event;
+	int turn;
+
+	for (int i = 1;; i++) {
+		while ((turn = atomic_load(&d->turn)) < i)
+			if (turn < 0)
+				return NULL;
+		if (!check_that(&d->trouble, wait_ms(d->p, &event, 1, -1) == 1))
+			return NULL;
+		atomic_store(&d->woken, i);
+	}
+}
+
+/* There was no timer when the thread looked, and there is one before it sleeps,
+ * which is counted in nanoseconds: it takes many tries. */
+START_TEST(the_first_timer_meets_a_thread_that_goes_to_sleep)
+{
+	struct dozer d = {.p = make_poller()};
+	struct crew crew = {0};
+	uint32_t random = 1;
+	int rounds = scaled(40000);
+
+	crew_start(&crew, doze_off, &d);
+	for (int i = 1; i <= rounds; i++) {
+		atomic_store(&d.turn, i);
+		random = random * 1103515245u + 12345;
+		for (volatile uint32_t n = (random >> 16) % 400; n > 0; n--)
+			continue;
+		expect_ok(polling_add_timer(d.p, 1, MS(0), NULL, 1));
+		ck_assert_msg(reaches(&d.trouble, &d.woken, i),
+		    "the thread sleeps on, at the %dth try", i);
+	}
+	atomic_store(&d.turn, -1);
+	crew_join(&crew);
+	expect_no_trouble(&d.trouble);
+	polling_destroy(d.p);
+}
+END_TEST
+
 /* Timers that become due one after the other, with a thread for each. */
 START_TEST(each_waiter_gets_a_timer)
 {
@@ -1653,6 +1704,7 @@ add_timers(Suite *s)
 	CASE_LOOP(s, a_blocked_wait_follows_a_change, CASE_SECONDS, 0, CHANGES);
 	CASE_LOOP(s, a_timer_follows_one_that_went, CASE_SECONDS, 0, 2);
 	CASE_LOOP(s, a_wait_with_a_limit_ends_sooner, CASE_SECONDS, 0, 2);
+	CASE(s, the_first_timer_meets_a_thread_that_goes_to_sleep);
 	CASE_LOOP(s, each_waiter_gets_a_timer, CASE_SECONDS, 0, 3);
 	CASE_LOOP(s, no_timer_is_left_unattended, CASE_SECONDS, 0, REASONS);
 	CASE(s, four_waiters_share_the_timers);

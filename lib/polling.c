@@ -256,6 +256,15 @@ set_alarm(struct polling *p, int64_t next)
 	backend_alarm(p->backend, next != TIMER_NEVER ? &at : NULL);
 }
 
+/* The keeper sleeps on without a limit if it wakes up to no timers, and is none
+ * then. To be called wherever the last timer may have gone. Locked. */
+static void
+dismiss_keeper(struct polling *p)
+{
+	if (timers_next(&p->timers) == TIMER_NEVER)
+		p->keeper = NULL;
+}
+
 /* Sees to it that somebody wakes up for the next timer. Locked. */
 static void
 attend_timers(struct polling *p)
@@ -263,9 +272,7 @@ attend_timers(struct polling *p)
 	int64_t next = timers_next(&p->timers);
 	bool early;
 
-	/* The keeper sleeps on without a limit if it wakes up to no timers. */
-	if (next == TIMER_NEVER)
-		p->keeper = NULL;
+	dismiss_keeper(p);
 	early = next < (p->keeper != NULL ? p->keeper_at : TIMER_NEVER);
 	/* Where there were no timers, a thread that is on its way to sleep is
 	 * to see that now there are, unless it is among those counted here. */
@@ -717,6 +724,7 @@ meet_timers(struct polling *p, struct waiting *w, bool sleeps)
 	struct timespec now;
 
 	if (next == TIMER_NEVER) {
+		dismiss_keeper(p);
 		p->unattended = false;
 		return;
 	}
@@ -772,6 +780,7 @@ prepare(struct polling *p, struct waiting *w, bool sleeps, bool signalled)
 		if (p->turn != TURN_KERNEL)
 			share = (w->capacity + 1) / 2;
 		w->count = take_own(p, w, share);
+		dismiss_keeper(p);
 		w->removals = p->files.removals;
 	}
 	atomic_store(&p->work, work_of(p));

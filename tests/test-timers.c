@@ -1268,6 +1268,35 @@ START_TEST(a_timer_follows_one_that_went)
 }
 END_TEST
 
+/* The same, but that the timer has gone is found by another wait, just before
+ * the thread wakes up for it. */
+START_TEST(a_timer_follows_one_that_another_wait_missed)
+{
+	for (int i = 0; i < scaled(10); i++) {
+		struct polling *p = make_poller();
+		struct crew crew = {0};
+		struct sleeper s;
+		int64_t due;
+
+		start_sleeper(&crew, &s, p);
+		expect_ok(polling_add_timer(p, 1, MS(40), NULL, 1));
+		due = library_now() + 40 * NS_PER_MS;
+		sleep_ms(10);
+		expect_ok(polling_modify_timer(
+		    p, 1, &(struct timespec){LARGEST_TIME, 0}, NULL, 1));
+		while (library_now() < due)
+			continue;
+		expect_nothing(p);
+		sleep_ms(10);
+		due = now_ns();
+		expect_ok(polling_add_timer(p, 2, MS(10), NULL, 2));
+		crew_join(&crew);
+		expect_woken(&s, 2, POLLING_TIMER, due, 10);
+		polling_destroy(p);
+	}
+}
+END_TEST
+
 /* The first timer of a poller in which a thread waits already, with limits. */
 START_TEST(a_wait_with_a_limit_ends_sooner)
 {
@@ -1703,6 +1732,7 @@ add_timers(Suite *s)
 	CASE_LOOP(s, timers_are_as_a_list_says, 2 * CASE_SECONDS, 0, 4);
 	CASE_LOOP(s, a_blocked_wait_follows_a_change, CASE_SECONDS, 0, CHANGES);
 	CASE_LOOP(s, a_timer_follows_one_that_went, CASE_SECONDS, 0, 2);
+	CASE(s, a_timer_follows_one_that_another_wait_missed);
 	CASE_LOOP(s, a_wait_with_a_limit_ends_sooner, CASE_SECONDS, 0, 2);
 	CASE(s, the_first_timer_meets_a_thread_that_goes_to_sleep);
 	CASE_LOOP(s, each_waiter_gets_a_timer, CASE_SECONDS, 0, 3);

@@ -31,6 +31,9 @@
 #include <sys/syscall.h>
 #endif
 
+#if !HAVE_HANDLES
+#include "cancel.h"
+#endif
 #include "compat.h"
 #include "poller.h"
 #if HAVE_HANDLES
@@ -140,7 +143,11 @@ close_source(polling_fd fd)
 #if HAVE_HANDLES
 	(void)CloseHandle((HANDLE)fd);
 #else
+	/* A cancellation point, and this thread may hold the lock. */
+	int state = cancel_hold();
+
 	close(fd);
+	cancel_release(state);
 #endif
 }
 
@@ -224,12 +231,16 @@ static int
 has_ended(pid_t pid)
 {
 #if HAVE_WAITID
+	/* It does not block here, but is a cancellation point all the same. */
+	int state = cancel_hold();
 	siginfo_t info;
+	int r;
 
 	memset(&info, 0, sizeof info);
-	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
-		return -errno;
-	return info.si_pid == pid;
+	r = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
+	r = r < 0 ? -errno : info.si_pid == pid;
+	cancel_release(state);
+	return r;
 #else
 	(void)pid;
 	return -ECHILD;

@@ -234,6 +234,47 @@ END_TEST
 
 /* Exits */
 
+#if HAVE_PTHREAD_SETCANCELSTATE
+/* A thread that is to be cancelled while it adds and deletes. */
+struct cancelled {
+	struct polling *p;
+	pid_t pid;
+	int added, deleted;
+};
+
+static void *
+watch_cancelled(void *argument)
+{
+	struct cancelled *c = argument;
+
+	(void)pthread_cancel(pthread_self());
+	c->added = polling_add_process(c->p, c->pid, POLLING_EXIT, 1);
+	c->deleted = polling_delete_process(c->p, c->pid);
+	pthread_testcancel();
+	return NULL;
+}
+
+/* One that went in the middle would leave the poller locked. */
+START_TEST(a_cancelled_thread_watches_to_the_end)
+{
+	struct cancelled c = {make_poller(), -1, -1, -1};
+	struct kid k = start_kid(0);
+	pthread_t thread;
+	void *result;
+
+	c.pid = k.pid;
+	ck_assert_int_eq(pthread_create(&thread, NULL, watch_cancelled, &c), 0);
+	ck_assert_int_eq(pthread_join(thread, &result), 0);
+	ck_assert_ptr_eq(result, PTHREAD_CANCELED);
+	ck_assert_int_eq(c.added, 0);
+	ck_assert_int_eq(c.deleted, 0);
+	end_kid(&k);
+	expect_exit(k.pid, 0);
+	polling_destroy(c.p);
+}
+END_TEST
+#endif
+
 /* 84: with the ways to wait */
 START_TEST(an_exit_ends_a_wait)
 {
@@ -1041,6 +1082,9 @@ add_processes(Suite *s)
 	CASE(s, forks_need_the_feature);
 	CASE(s, an_unknown_process_is_refused);
 	CASE(s, a_process_is_added_once);
+#if HAVE_PTHREAD_SETCANCELSTATE
+	CASE(s, a_cancelled_thread_watches_to_the_end);
+#endif
 	CASE_LOOP(s, an_exit_ends_a_wait, CASE_SECONDS, 0, WAIT_KINDS);
 	CASE(s, an_exit_before_the_add_is_reported);
 	CASE_LOOP(s, an_exit_is_reported_after_waitpid, CASE_SECONDS, 0, 2);

@@ -85,6 +85,10 @@ void poller_changed(struct polling *p);
 /* After a change of the timers. Locked. */
 void poller_timers_changed(struct polling *p);
 
+/* Forgets a source of whatever kind and ends its watching, also of one whose
+ * descriptor was closed. Locked. */
+void poller_drop(struct polling *p, int fd, struct source *s);
+
 /* To be told of a signal; argument is a poller. Safe in signal handlers. */
 void poller_alert(void *argument);
 

@@ -310,6 +310,14 @@ forget(struct polling *p, int fd, struct source *s)
 	registry_remove(&p->registry, fd);
 }
 
+void
+poller_drop(struct polling *p, int fd, struct source *s)
+{
+	if (!(s->flags & SOURCE_FILE))
+		backend_remove(p->backend, fd, s);
+	forget(p, fd, s);
+}
+
 /* Whether fd is still the descriptor that was added as s. Locked. */
 static bool
 still_open(struct polling *p, int fd, struct source *s)
@@ -406,9 +414,7 @@ delete_locked(struct polling *p, polling_fd fd, unsigned flags)
 
 	if (s == NULL || (s->flags & SOURCE_PROCESS))
 		return -ENOENT;
-	if (!(s->flags & SOURCE_FILE))
-		backend_remove(p->backend, place, s);
-	forget(p, place, s);
+	poller_drop(p, place, s);
 	atomic_store(&p->work, work_of(p));
 	return 0;
 }

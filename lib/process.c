@@ -171,10 +171,15 @@ arm_source(struct polling *p, const struct process *q)
 static int
 add_source(struct polling *p, struct process *q, polling_fd fd)
 {
-	int place, error;
-	struct source *s = registry_insert(
-	    &p->registry, fd, SOURCE_FLAGS, &place);
+	int place = registry_place(&p->registry, fd, SOURCE_WAITABLE);
+	struct source *s = registry_find(&p->registry, place);
+	int error;
 
+	/* The program has closed that one and not deleted it, or fd could not
+	 * be new. */
+	if (s != NULL)
+		poller_drop(p, place, s);
+	s = registry_insert(&p->registry, fd, SOURCE_FLAGS, &place);
 	if (s == NULL) {
 		close_source(fd);
 		return -ENOMEM;
@@ -200,8 +205,7 @@ remove_source(struct polling *p, const struct process *q)
 	struct source *s = registry_find(&p->registry, place);
 
 	if (s != NULL && (s->flags & SOURCE_PROCESS)) {
-		backend_remove(p->backend, place, s);
-		registry_remove(&p->registry, place);
+		poller_drop(p, place, s);
 		close_source(q->fd);
 	}
 }

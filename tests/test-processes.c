@@ -8,6 +8,7 @@
  */
 #include "harness.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -274,6 +275,45 @@ START_TEST(a_cancelled_thread_watches_to_the_end)
 }
 END_TEST
 #endif
+
+/* A program closes what it has registered, and the library opens a descriptor
+ * for a process, which gets that number. _i: which kind it was. */
+START_TEST(a_process_takes_the_place_of_a_closed_descriptor)
+{
+	struct polling *p = make_poller();
+	struct kid k = start_kid(0);
+	int fds[3], pairs[3][2];
+
+	for (int i = 0; i < 3; i++) {
+		make_socketpair(pairs[i]);
+		put_bytes(pairs[i][1], 1);
+		fds[i] = _i == 0 ? open("/dev/null", O_RDWR) : pairs[i][0];
+		expect_ok(polling_add(
+		    p, fds[i], POLLING_IN, POLLING_LEVEL, (uintptr_t)i + 1));
+	}
+	(void)close(fds[1]);
+	expect_ok(polling_add_process(p, k.pid, POLLING_EXIT, 9));
+	for (int i = 0; i < 3; i++)
+		expect_events(p, 0, {1, POLLING_IN}, {3, POLLING_IN});
+	end_kid(&k);
+	await_end(k.pid);
+	expect_events(
+	    p, LONG_MS, {1, POLLING_IN}, {3, POLLING_IN}, {9, POLLING_EXIT});
+	expect_ok(polling_delete(p, fds[0]));
+	expect_ok(polling_delete(p, fds[2]));
+	expect_nothing(p);
+	expect_ok(polling_delete_process(p, k.pid));
+	expect_exit(k.pid, 0);
+	polling_destroy(p);
+	for (int i = 0; i < 3; i++) {
+		if (i != 1 || _i == 0)
+			(void)close(pairs[i][0]);
+		(void)close(pairs[i][1]);
+		if (i != 1 && _i == 0)
+			(void)close(fds[i]);
+	}
+}
+END_TEST
 
 /* 84: with the ways to wait */
 START_TEST(an_exit_ends_a_wait)
@@ -1085,6 +1125,8 @@ add_processes(Suite *s)
 #if HAVE_PTHREAD_SETCANCELSTATE
 	CASE(s, a_cancelled_thread_watches_to_the_end);
 #endif
+	CASE_LOOP(s, a_process_takes_the_place_of_a_closed_descriptor,
+	    CASE_SECONDS, 0, 2);
 	CASE_LOOP(s, an_exit_ends_a_wait, CASE_SECONDS, 0, WAIT_KINDS);
 	CASE(s, an_exit_before_the_add_is_reported);
 	CASE_LOOP(s, an_exit_is_reported_after_waitpid, CASE_SECONDS, 0, 2);

@@ -82,6 +82,13 @@ handle(int signo)
 	errno = error;
 }
 
+/* Whether the handler is there for signo. Called with the lock. */
+static bool
+has_handler(int signo)
+{
+	return atomic_load(&watchers[signo]) != NULL;
+}
+
 /* Called with the lock, for the first one who watches signo. */
 static int
 install(int signo)
@@ -187,8 +194,9 @@ handle(DWORD event)
 }
 
 static bool
-is_anything_watched(void)
+has_handler(int signo)
 {
+	(void)signo;
 	return atomic_load(&watchers[SIGINT]) != NULL ||
 	       atomic_load(&watchers[SIGBREAK]) != NULL ||
 	       atomic_load(&watchers[SIGTERM]) != NULL;
@@ -211,9 +219,8 @@ static void
 restore(int signo)
 {
 	(void)signo;
-	if (is_anything_watched() || atomic_load(&lingering) != 0)
-		return;
-	installed = !SetConsoleCtrlHandler(handle, FALSE);
+	if (atomic_load(&lingering) == 0)
+		installed = !SetConsoleCtrlHandler(handle, FALSE);
 }
 
 static bool
@@ -229,21 +236,37 @@ yield(void)
 }
 #endif
 
+/* What is off the list may be freed after this. */
+static void
+await_handlers(void)
+{
+	while (atomic_load(&running) != 0)
+		yield();
+}
+
 int
 signal_attach(struct signal_watch *w)
 {
+	struct signal_watch *others;
+	bool handled;
 	int error = 0;
 
 	if (!is_watchable(w->signo))
 		return -EINVAL;
 	lock_acquire(&lock);
-	if (atomic_load(&watchers[w->signo]) == NULL)
+	handled = has_handler(w->signo);
+	others = atomic_load(&watchers[w->signo]);
+	/* On the list first: a handler that found nobody there would swallow
+	 * the signal. */
+	atomic_store(&w->beside, others);
+	atomic_store(&watchers[w->signo], w);
+	if (!handled)
 		error = install(w->signo);
-	if (error == 0) {
-		atomic_store(&w->beside, atomic_load(&watchers[w->signo]));
-		atomic_store(&watchers[w->signo], w);
-	}
+	if (error != 0)
+		atomic_store(&watchers[w->signo], others);
 	lock_release(&lock);
+	if (error != 0)
+		await_handlers();
 	return error;
 }
 
@@ -257,12 +280,11 @@ signal_detach(struct signal_watch *w)
 		link = &atomic_load(link)->beside;
 	if (atomic_load(link) == w) {
 		atomic_store(link, atomic_load(&w->beside));
-		if (atomic_load(&watchers[w->signo]) == NULL)
+		if (!has_handler(w->signo))
 			restore(w->signo);
 	}
 	lock_release(&lock);
-	while (atomic_load(&running) != 0)
-		yield();
+	await_handlers();
 }
 
 /* The sources of a poller */

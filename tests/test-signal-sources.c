@@ -989,6 +989,66 @@ START_TEST(registration_races_with_signals)
 }
 END_TEST
 
+/* Whoever adds a signal gets it, or the program's handler does. */
+struct stream {
+	struct polling *p;
+	int rounds;
+	atomic_int ready; /* rounds that the thread was about to add it in */
+	struct trouble trouble;
+};
+
+static void *
+add_in_the_stream(void *argument)
+{
+	struct stream *s = argument;
+	struct polling_event event = {0, 0, 0};
+	uint32_t random = 1;
+
+	for (int i = 1; i <= s->rounds && !in_trouble(&s->trouble); i++) {
+		int before = atomic_load(&handled);
+
+		atomic_store(&s->ready, i);
+		random = random * 1103515245u + 12345;
+		for (volatile uint32_t n = (random >> 16) % 4000; n > 0; n--)
+			continue;
+		(void)check_that(&s->trouble,
+		    polling_add_signal(s->p, SIGUSR1, POLLING_LEVEL, 1) == 0);
+		if (wait_ms(s->p, &event, 1,
+			atomic_load(&handled) == before ? LONG_MS : 0) != 1)
+			(void)check_that(
+			    &s->trouble, atomic_load(&handled) != before);
+		(void)check_that(
+		    &s->trouble, polling_delete_signal(s->p, SIGUSR1) == 0);
+	}
+	atomic_store(&s->ready, -1);
+	return NULL;
+}
+
+/* One signal for each round, which comes while it is added. */
+START_TEST(a_signal_that_comes_as_it_is_added_is_not_lost)
+{
+	struct stream s = {.p = make_poller(), .rounds = scaled(20000)};
+	struct crew crew = {0};
+	int ready, last = 0;
+	sigset_t all, old;
+
+	install(SIGUSR1, handle);
+	crew_start(&crew, add_in_the_stream, &s);
+	(void)sigfillset(&all);
+	ck_assert_int_eq(pthread_sigmask(SIG_SETMASK, &all, &old), 0);
+	while ((ready = atomic_load(&s.ready)) >= 0) {
+		if (ready == last)
+			continue;
+		last = ready;
+		ck_assert_int_eq(kill(getpid(), SIGUSR1), 0);
+	}
+	ck_assert_int_eq(pthread_sigmask(SIG_SETMASK, &old, NULL), 0);
+	crew_join(&crew);
+	expect_no_trouble(&s.trouble);
+	polling_destroy(s.p);
+}
+END_TEST
+
 /* A signal may interrupt any call of the library. */
 START_TEST(signals_come_inside_the_library)
 {
@@ -1033,6 +1093,7 @@ add_signal_threads(Suite *s)
 	CASE(s, a_wait_tells_a_signal_once);
 	CASE_LIMIT(s, no_real_time_signal_is_lost, 2 * CASE_SECONDS);
 	CASE_LIMIT(s, registration_races_with_signals, 2 * CASE_SECONDS);
+	CASE(s, a_signal_that_comes_as_it_is_added_is_not_lost);
 	CASE_LIMIT(s, signals_come_inside_the_library, 2 * CASE_SECONDS);
 }
 

@@ -444,14 +444,20 @@ processes_watch_again(struct polling *p)
 	t->by_signal = false;
 	for (uint32_t i = 0; i < t->processes.used; i++) {
 		struct process *q = process_at(t, i);
+		int error;
 
 		if (q == NULL)
 			continue;
-		if (q->way == WAY_KERNEL &&
-		    backend_add_process(p->backend, q->pid,
-			q->what & ~POLLING_EXIT, q->generation) != 0)
+		if (q->way == WAY_SIGNAL)
 			q->way = WAY_OVER;
-		else if (q->way == WAY_SIGNAL)
+		if (q->way != WAY_KERNEL)
+			continue;
+		error = backend_add_process(
+		    p->backend, q->pid, q->what & ~POLLING_EXIT, q->generation);
+		/* It has ended since the fork. */
+		if (error == -ESRCH)
+			note_end(t, q);
+		else if (error != 0)
 			q->way = WAY_OVER;
 	}
 #endif

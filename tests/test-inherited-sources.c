@@ -12,6 +12,7 @@
 
 #include "child.h"
 #include "counted.h"
+#include "crew.h"
 
 /* A poller and what is registered in it. */
 struct estate {
@@ -251,6 +252,59 @@ START_TEST(timers_keep_their_time)
 }
 END_TEST
 
+/* Processes that end between the fork and polling_reinit() */
+
+static void *
+reap_it(void *argument)
+{
+	const struct estate *e = argument;
+
+	while (waitpid(e->pid, NULL, 0) == -1 && errno == EINTR)
+		continue;
+	return NULL;
+}
+
+static void
+end_and_rebuild(struct trouble *t, void *argument)
+{
+	struct estate *e = argument;
+	int64_t give_up = patience();
+
+	check_that(t, kill(e->pid, SIGKILL) == 0);
+	while (kill(e->pid, 0) == 0 && now_ns() < give_up)
+		yield_thread();
+	check_that(t, polling_reinit(e->p) == 0);
+	check_that(t, gives(e->p, LONG_MS, 4, POLLING_EXIT));
+	check_that(t, gives_nothing(e->p, 10));
+}
+
+START_TEST(an_exit_before_the_rebuilding_is_told)
+{
+	struct estate e = {.p = make_poller()};
+	struct sigaction action;
+	struct crew crew = {0};
+
+	e.pid = fork();
+	ck_assert_int_ne(e.pid, -1);
+	if (e.pid == 0)
+		for (;;)
+			(void)pause();
+	expect_ok(polling_add_process(e.p, e.pid, POLLING_EXIT, 4));
+	ck_assert_int_eq(sigaction(SIGCHLD, NULL, &action), 0);
+	if (action.sa_handler == SIG_DFL) {
+		crew_start(&crew, reap_it, &e);
+		run_child(end_and_rebuild, &e);
+		crew_join(&crew);
+		expect_events(e.p, LONG_MS, {4, POLLING_EXIT});
+	} else {
+		/* SIGCHLD tells of the parent's children only. */
+		(void)kill(e.pid, SIGKILL);
+		(void)reap_it(&e);
+	}
+	polling_destroy(e.p);
+}
+END_TEST
+
 /* Signals of a child */
 
 static volatile sig_atomic_t handled;
@@ -369,6 +423,7 @@ add_inherited_sources(Suite *s)
 	CASE_LOOP(s, a_child_leaves_the_sources_alone, CASE_SECONDS, 0, ACTS);
 	CASE(s, a_child_rebuilds_the_descriptor);
 	CASE(s, timers_keep_their_time);
+	CASE(s, an_exit_before_the_rebuilding_is_told);
 	CASE_LOOP(
 	    s, signals_of_a_child_are_its_own, CASE_SECONDS, 0, DISPOSITIONS);
 	CASE(s, no_signal_of_a_child_reaches_the_parent);

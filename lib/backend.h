@@ -110,8 +110,9 @@ uint32_t backend_look(
  * may be in use for another source. Locked. */
 void backend_stale(struct backend *b, int fd);
 
-/* Told of a report of s, which is disarmed. Locked. */
-void backend_unwanted(struct backend *b, int fd, struct source *s);
+/* Told of a report of s, which is disarmed. True if this has ended such
+ * reports, in whose place there may be others now. It may forget s. Locked. */
+bool backend_unwanted(struct backend *b, int fd, struct source *s);
 
 /* Waits for at most timeout, without limit if that is NULL, and stores at
  * most capacity (1 to READY_MAX) reports. 0 says nothing: the time may be

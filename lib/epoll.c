@@ -2,12 +2,18 @@
 /*
  * epoll.c - the backend for Linux and other systems with epoll.
  *
- * The kernel's own oneshot does what the core asks for, so a change is one
- * epoll_ctl() and the rest is small. The hard part is what epoll never
- * forgets: a descriptor that was closed while a duplicate of it lives stays
- * registered under a number that can no longer name it. Such orphans are
- * harmless as long as they are silent. When one goes on reporting, the epoll
- * instance is replaced by a new one without it.
+ * A oneshot source costs no more than a level-triggered one, because the kernel
+ * is told that it is one: the core drops what comes while the source is
+ * disarmed, and by the time it is armed again, without a system call, most
+ * programs have read what was there. Only if the kernel does report a disarmed
+ * source, as when it is handled slowly or by other threads than the one that
+ * waits, is it disarmed in the kernel, and from then on the kernel's own
+ * oneshot is used for it, which takes one epoll_ctl() for each arming.
+ *
+ * The hard part is what epoll never forgets: a descriptor that was closed while
+ * a duplicate of it lives stays registered under a number that can no longer
+ * name it. Such orphans are harmless as long as they are silent. When one goes
+ * on reporting, the epoll instance is replaced by a new one without it.
  *
  * Waits go through syscall(), which unlike the wrappers of the C library is
  * no cancellation point: a cancelled thread would stay counted as a sleeper.
@@ -45,6 +51,13 @@ _Static_assert(KERNEL_ONESHOT == EPOLLONESHOT,
 
 #define ALL_CONDITIONS \
 	(EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLERR | EPOLLHUP | EPOLLRDHUP)
+
+/* In struct source.kernel: the kernel has reported the source while it was
+ * disarmed, so that from then on its own oneshot is used. */
+#define KERNEL_SLOW 0x00010000u
+
+_Static_assert((KERNEL_SLOW & KERNEL_KEPT) != 0,
+    "what a source is like outlives its reports");
 
 /* Tokens are (generation << 32 | descriptor), and a generation is never 0. */
 #define WAKE_TOKEN UINT64_C(0)
@@ -100,22 +113,47 @@ control(int epfd, int operation, int fd, uint32_t events, uint64_t data)
 	return epoll_ctl(epfd, operation, fd, &event) < 0 ? -errno : 0;
 }
 
+/* Whether the kernel is to disarm s as it reports it. The end of a process is
+ * there for good: it would be reported again for sure. And whoever watches
+ * backend_fd() is not to see what is disarmed, nor to miss an edge. */
+static bool
+needs_oneshot(const struct backend *b, const struct source *s)
+{
+	if (s->mode == POLLING_ONESHOT)
+		return (s->kernel & KERNEL_SLOW) ||
+		       (s->flags & SOURCE_PROCESS) || b->outer >= 0;
+	return s->mode == POLLING_EDGE_ONESHOT;
+}
+
 /* What the kernel is to be told of s. It reports EPOLLERR and EPOLLHUP unasked;
  * named all the same, they tell an armed source from every other state. One
  * that is disarmed is EPOLLONESHOT alone: a hang-up comes through, but once. */
 static uint32_t
-wanted(const struct source *s)
+wanted(const struct backend *b, const struct source *s)
 {
 	uint32_t events;
 
 	if (!(s->flags & SOURCE_ARMED))
 		return EPOLLONESHOT;
 	events = (s->interest & ALL_CONDITIONS) | EPOLLERR | EPOLLHUP;
-	if (source_is_oneshot(s))
+	if (needs_oneshot(b, s))
 		events |= EPOLLONESHOT;
 	if (source_is_edge(s))
 		events |= EPOLLET;
 	return events;
+}
+
+/* What it was told, and now it has been told events. */
+static uint32_t
+told(const struct source *s)
+{
+	return s->kernel & ~KERNEL_KEPT;
+}
+
+static void
+note_told(struct source *s, uint32_t events)
+{
+	s->kernel = (s->kernel & KERNEL_KEPT) | events;
 }
 
 /* epoll_pwait2(), or -ENOSYS. */
@@ -305,7 +343,7 @@ backend_features(const struct backend *b)
 int
 backend_add(struct backend *b, int fd, struct source *s)
 {
-	uint32_t events = wanted(s);
+	uint32_t events = wanted(b, s);
 	uint64_t data = token(fd, s->generation);
 	int error = control(b->epfd, EPOLL_CTL_ADD, fd, events, data);
 
@@ -316,7 +354,7 @@ backend_add(struct backend *b, int fd, struct source *s)
 	if (error == -EPERM)
 		return BACKEND_NEVER_BLOCKS;
 	if (error == 0)
-		s->kernel = events;
+		note_told(s, events);
 	return error;
 }
 
@@ -371,29 +409,36 @@ backend_prune(struct backend *b)
 	(void)fclose(list);
 }
 
-/* Tells the kernel of one changed source. */
+/* Tells the kernel. */
 static void
-apply_one(struct backend *b, int fd, struct source *s)
+tell(struct backend *b, int fd, struct source *s, uint32_t events)
 {
-	uint32_t events = wanted(s);
-	bool armed = s->flags & SOURCE_ARMED;
-
-	/* An edge reports anew what is ready when it is armed again. */
-	if (events == s->kernel && !(armed && source_is_edge(s)))
-		return;
-	/* Disarmed by its last report, or about to be by its next one, which
-	 * the core will drop. */
-	if (!armed && (s->kernel == 0 || (s->kernel & EPOLLONESHOT)))
-		return;
 	if (control(b->epfd, EPOLL_CTL_MOD, fd, events,
 		token(fd, s->generation)) == 0) {
-		s->kernel = events;
+		note_told(s, events);
 		return;
 	}
 	/* EBADF, ENOENT or EPERM: closed, and the number may be in use for
 	 * something else. */
 	b->orphans = true;
 	registry_remove(b->registry, fd);
+}
+
+/* Tells the kernel of one changed source, if it must know. */
+static void
+apply_one(struct backend *b, int fd, struct source *s)
+{
+	uint32_t events = wanted(b, s);
+	bool armed = s->flags & SOURCE_ARMED;
+
+	/* An edge reports anew what is ready when it is armed again. */
+	if (events == told(s) && !(armed && source_is_edge(s)))
+		return;
+	/* Disarmed by its last report, or about to be by its next one, which
+	 * the core will drop. */
+	if (!armed && (told(s) == 0 || (told(s) & EPOLLONESHOT)))
+		return;
+	tell(b, fd, s, events);
 }
 
 void
@@ -434,7 +479,7 @@ copy_sources(struct backend *b, int epfd)
 			registry_remove(r, fd);
 			continue;
 		}
-		error = control(epfd, EPOLL_CTL_ADD, fd, wanted(s),
+		error = control(epfd, EPOLL_CTL_ADD, fd, wanted(b, s),
 		    token(fd, source_next_generation(s->generation)));
 		if (error != 0)
 			return error;
@@ -443,8 +488,9 @@ copy_sources(struct backend *b, int epfd)
 }
 
 static void
-raise_generations(struct registry *r)
+raise_generations(const struct backend *b)
 {
+	struct registry *r = b->registry;
 	int fd = NO_FD;
 
 	while ((fd = registry_next(r, fd)) != NO_FD) {
@@ -453,7 +499,7 @@ raise_generations(struct registry *r)
 		if (s->flags & SOURCE_FILE)
 			continue;
 		s->generation = source_next_generation(s->generation);
-		s->kernel = wanted(s);
+		note_told(s, wanted(b, s));
 	}
 }
 
@@ -492,7 +538,7 @@ replace_instance(struct backend *b)
 		goto close_old;
 	if (copy_sources(b, epfd) != 0 || dup3(epfd, b->epfd, O_CLOEXEC) < 0)
 		goto close_new;
-	raise_generations(b->registry);
+	raise_generations(b);
 	b->orphans = false;
 	b->stale = 0;
 	if (b->outer >= 0)
@@ -519,13 +565,15 @@ backend_look(struct backend *b, int fd, struct source *s, uint32_t conditions)
 	return conditions;
 }
 
-void
+bool
 backend_unwanted(struct backend *b, int fd, struct source *s)
 {
-	/* It was disarmed as it fired, or is about to be by apply_one(). */
-	(void)b;
-	(void)fd;
-	(void)s;
+	/* Another thread may have done it since this report. */
+	if (told(s) & EPOLLONESHOT)
+		return false;
+	s->kernel |= KERNEL_SLOW;
+	tell(b, fd, s, EPOLLONESHOT);
+	return true;
 }
 
 void

@@ -737,13 +737,14 @@ backend_stale(struct backend *b, int place)
 	(void)place;
 }
 
-void
+bool
 backend_unwanted(struct backend *b, int place, struct source *s)
 {
 	/* Its poll was the last one. */
 	(void)b;
 	(void)place;
 	(void)s;
+	return false;
 }
 
 /* Waiting */

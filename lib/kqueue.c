@@ -915,21 +915,22 @@ backend_stale(struct backend *b, int fd)
 	if (s == NULL) {
 		delete_knotes(b, fd);
 	} else if (!(s->flags & SOURCE_ARMED)) {
-		backend_unwanted(b, fd, s);
+		(void)backend_unwanted(b, fd, s);
 	} else if (!(s->flags & SOURCE_FILE) && !(s->kernel & K_REFUSED)) {
 		s->kernel |= K_REARM;
 		registry_change(b->registry, fd, s);
 	}
 }
 
-void
+bool
 backend_unwanted(struct backend *b, int fd, struct source *s)
 {
 	if ((s->flags & SOURCE_FILE) || (s->kernel & K_REFUSED))
-		return;
+		return false;
 	/* Whatever the record says, the knote reports. */
 	s->kernel |= K_ENABLED;
 	disarm(b, fd, s);
+	return false;
 }
 
 /* The POLLING_IN or POLLING_OUT, SEEN_ and POLLING_ERR bits of a report. */

@@ -471,7 +471,7 @@ backend_stale(struct backend *b, int fd)
 	(void)fd;
 }
 
-void
+bool
 backend_unwanted(struct backend *b, int fd, struct source *s)
 {
 	/* Disarmed while a leader was inside, which is told before it goes
@@ -479,6 +479,7 @@ backend_unwanted(struct backend *b, int fd, struct source *s)
 	(void)b;
 	(void)fd;
 	(void)s;
+	return false;
 }
 
 /* Makes one report of what poll() says about position i, if it is news. */

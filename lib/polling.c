@@ -515,6 +515,25 @@ polling_delete_waitable(struct polling *p, void *handle)
 }
 #endif
 
+/* One wait's progress, shared by the steps below. */
+struct waiting {
+	struct polling_event *events; /* the caller's */
+	int capacity;                 /* of events */
+	int count;                    /* events stored */
+	unsigned file_budget;         /* for file_collect() */
+	unsigned removals;            /* files.removals as this wait left it */
+	uint64_t round;               /* for signals_take() */
+	int64_t now;                  /* when it looked for timers */
+	struct timespec limit;        /* of its sleep, if limited */
+	bool limited;                 /* it is to wake up for a timer */
+	bool own;                     /* the core's own may be left to take */
+	bool ended;                   /* a notification ends this wait */
+	bool looked;                  /* without sleeping */
+	bool again;                   /* what it saw was in the way of more */
+	bool counted;                 /* among the sleepers */
+	bool keeps;                   /* it was to wake up for a timer */
+};
+
 /*
  * On epoll and poll a descriptor that is closed while a duplicate of it lives
  * goes on reporting, and nothing in the report tells. Asking the kernel about
@@ -555,8 +574,8 @@ translate_other(
 
 /* The event, if any, that one report of the backend makes. Locked. */
 static bool
-translate(
-    struct polling *p, const struct ready *ready, struct polling_event *event)
+translate(struct polling *p, struct waiting *w, const struct ready *ready,
+    struct polling_event *event)
 {
 	struct source *s = registry_find(&p->registry, ready->fd);
 	uint32_t conditions = ready->conditions;
@@ -580,7 +599,8 @@ translate(
 		    (s->flags & SOURCE_ARMED))
 			registry_change(&p->registry, ready->fd, s);
 	} else if (unlikely(!(s->flags & SOURCE_ARMED))) {
-		backend_unwanted(p->backend, ready->fd, s);
+		w->again |= backend_unwanted(p->backend, ready->fd, s);
+		return false;
 	}
 	if (report == 0)
 		return false;
@@ -596,24 +616,6 @@ translate(
 	event->data = 0;
 	return true;
 }
-
-/* One wait's progress, shared by the steps below. */
-struct waiting {
-	struct polling_event *events; /* the caller's */
-	int capacity;                 /* of events */
-	int count;                    /* events stored */
-	unsigned file_budget;         /* for file_collect() */
-	unsigned removals;            /* files.removals as this wait left it */
-	uint64_t round;               /* for signals_take() */
-	int64_t now;                  /* when it looked for timers */
-	struct timespec limit;        /* of its sleep, if limited */
-	bool limited;                 /* it is to wake up for a timer */
-	bool own;                     /* the core's own may be left to take */
-	bool ended;                   /* a notification ends this wait */
-	bool looked;                  /* without sleeping */
-	bool counted;                 /* among the sleepers */
-	bool keeps;                   /* it was to wake up for a timer */
-};
 
 /* Whether there are events of a kind, for all that is known. Locked. */
 static bool
@@ -802,7 +804,7 @@ deliver(struct polling *p, struct waiting *w, struct ready *ready, int n)
 	backend_look_at_all(p->backend, ready, n);
 #endif
 	for (int i = 0; i < n; i++)
-		w->count += translate(p, &ready[i], w->events + w->count);
+		w->count += translate(p, w, &ready[i], w->events + w->count);
 	if (unlikely(w->own)) {
 		/* Another thread has been at the queue of files: which ones
 		 * this wait has reported is not known any more. */
@@ -909,6 +911,10 @@ wait_until(struct polling *p, struct waiting *w, const struct timespec *time,
 		if (time == NULL)
 			continue;
 		if (timeout == &no_time) {
+			if (unlikely(w->again)) {
+				w->again = false;
+				continue;
+			}
 			if (!relative)
 				deadline = *time;
 			else if (clock_is_zero(time))

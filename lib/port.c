@@ -323,13 +323,14 @@ backend_stale(struct backend *b, int fd)
 	(void)fd;
 }
 
-void
+bool
 backend_unwanted(struct backend *b, int fd, struct source *s)
 {
 	/* Its association was the last one. */
 	(void)b;
 	(void)fd;
 	(void)s;
+	return false;
 }
 
 /* port_getn() for at most capacity events. Returns their number, 0 if the time

@@ -387,6 +387,35 @@ START_TEST(an_inotify_descriptor_reports_changes)
 }
 END_TEST
 
+#define UNREAD 20
+
+/* 55: what has fired and was not read is not in the way of what becomes ready
+ * after it, with no time and room for one. Here the pairs tell of data at once.
+ */
+START_TEST(fired_sources_hide_no_others)
+{
+	struct polling *p = make_poller();
+	polling_fd pairs[UNREAD][2];
+
+	for (uintptr_t i = 0; i < UNREAD; i++) {
+		make_socketpair(pairs[i]);
+		expect_ok(polling_add(
+		    p, pairs[i][0], POLLING_IN, POLLING_ONESHOT, i));
+	}
+	for (uintptr_t i = 0; i < UNREAD; i++) {
+		struct polling_event event = {UNREAD, 0, 0};
+
+		put_bytes(pairs[i][1], 1);
+		ck_assert_int_eq(wait_ms(p, &event, 1, 0), 1);
+		ck_assert_uint_eq(event.key, i);
+	}
+	expect_nothing(p);
+	polling_destroy(p);
+	for (int i = 0; i < UNREAD; i++)
+		close_pair(pairs[i]);
+}
+END_TEST
+
 /* 46 */
 START_TEST(a_timerfd_reports_its_expiry)
 {
@@ -474,6 +503,7 @@ add_conditions_descriptors(Suite *s)
 	CASE_LOOP(s, a_terminal_reports_input_and_hang_up, CASE_SECONDS, 0, 2);
 	CASE(s, an_eventfd_reports_its_counter);
 	CASE(s, an_inotify_descriptor_reports_changes);
+	CASE(s, fired_sources_hide_no_others);
 	CASE(s, a_timerfd_reports_its_expiry);
 	CASE(s, descriptors_of_every_kind_work_together);
 }

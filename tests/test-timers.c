@@ -1341,16 +1341,18 @@ doze_off(void *argument)
 }
 
 /* There was no timer when the thread looked, and there is one before it sleeps,
- * which is counted in nanoseconds: it takes many tries. */
+ * which is counted in nanoseconds: it takes many tries, some thousand of which
+ * fit into the time where each of the two threads has a processor. */
 START_TEST(the_first_timer_meets_a_thread_that_goes_to_sleep)
 {
 	struct dozer d = {.p = make_poller()};
 	struct crew crew = {0};
 	uint32_t random = 1;
 	int rounds = scaled(40000);
+	int64_t end = now_ns() + 3000 * NS_PER_MS;
 
 	crew_start(&crew, doze_off, &d);
-	for (int i = 1; i <= rounds; i++) {
+	for (int i = 1; i <= rounds && now_ns() < end; i++) {
 		atomic_store(&d.turn, i);
 		random = random * 1103515245u + 12345;
 		for (volatile uint32_t n = (random >> 16) % 400; n > 0; n--)

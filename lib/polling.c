@@ -795,6 +795,23 @@ prepare(struct polling *p, struct waiting *w, bool sleeps, bool signalled)
 	lock_release(&p->lock);
 }
 
+/* The kernel may have told this wait of the alarm together with its events, and
+ * the descriptor is silent then, though a timer is due that it does not take.
+ * Locked. */
+static void
+repeat_alarm(struct polling *p)
+{
+	struct timespec now;
+
+	if (!p->exposed || p->alarm_at == TIMER_NEVER)
+		return;
+	polling_now(&now);
+	if (p->alarm_at > timers_nanoseconds(&now))
+		return;
+	p->alarm_at = -1;
+	set_alarm(p, timers_next(&p->timers));
+}
+
 /* Turns n reports into events, then fills what room is left. */
 static void
 deliver(struct polling *p, struct waiting *w, struct ready *ready, int n)
@@ -813,6 +830,7 @@ deliver(struct polling *p, struct waiting *w, struct ready *ready, int n)
 		w->count += take_own(p, w, w->capacity - w->count);
 		attend_timers(p);
 	}
+	repeat_alarm(p);
 	if (unlikely(registry_pending(&p->registry) || w->own)) {
 		/* What is to be armed again must not wait for this thread's
 		 * return while others wait. */

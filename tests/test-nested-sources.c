@@ -8,6 +8,9 @@
 
 #include <poll.h>
 #include <signal.h>
+#if HAVE_TIMERFD_CREATE
+#include <sys/timerfd.h>
+#endif
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -125,6 +128,35 @@ START_TEST(the_descriptor_tells_of_a_timer_due_before)
 	polling_destroy(p);
 }
 END_TEST
+
+#if HAVE_TIMERFD_CREATE
+/* A wait that ends for a descriptor at the very moment at which a timer is due:
+ * the timer is told by it, or by the descriptor of the poller. */
+START_TEST(the_descriptor_tells_of_a_timer_that_a_wait_left)
+{
+	for (int i = 0; i < 30; i++) {
+		struct polling *p = make_poller();
+		struct itimerspec when = {{0, 0}, {0, 3000000 - i * 3000}};
+		struct polling_event events[2];
+		int fd, ready, n;
+
+		SKIP_UNLESS(p, POLLING_FEATURE_FD, NO_DESCRIPTOR);
+		fd = polling_get_fd(p);
+		ready = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+		expect_ok(
+		    polling_add(p, ready, POLLING_IN, POLLING_ONESHOT, 1));
+		expect_ok(polling_add_timer(p, 1, MS(3), NULL, 2));
+		ck_assert_int_eq(timerfd_settime(ready, 0, &when, NULL), 0);
+		n = wait_ms(p, events, 2, -1);
+		ck_assert_int_ge(n, 1);
+		if (n == 1 && events[0].key == 1)
+			ck_assert(becomes_readable(fd, LONG_MS));
+		polling_destroy(p);
+		(void)close(ready);
+	}
+}
+END_TEST
+#endif
 
 /* 85: for as long as one is left */
 START_TEST(the_descriptor_tells_of_every_timer)
@@ -508,6 +540,9 @@ add_nested_sources(Suite *s)
 {
 	CASE_LOOP(s, the_descriptor_tells_of_a_timer, CASE_SECONDS, 0, 2);
 	CASE(s, the_descriptor_tells_of_a_timer_due_before);
+#if HAVE_TIMERFD_CREATE
+	CASE(s, the_descriptor_tells_of_a_timer_that_a_wait_left);
+#endif
 	CASE(s, the_descriptor_tells_of_every_timer);
 	CASE(s, the_descriptor_tells_of_a_periodic_timer);
 	CASE(s, the_descriptor_follows_a_timer);

@@ -246,14 +246,18 @@ poller_changed(struct polling *p)
 static void
 set_alarm(struct polling *p, int64_t next)
 {
+	int64_t seconds = next / NSEC_PER_SEC;
 	struct timespec at;
+	bool comes;
 
 	if (!p->exposed || next == p->alarm_at)
 		return;
 	p->alarm_at = next;
-	at.tv_sec = (time_t)(next / NSEC_PER_SEC);
+	at.tv_sec = (time_t)seconds;
 	at.tv_nsec = (long)(next % NSEC_PER_SEC);
-	backend_alarm(p->backend, next != TIMER_NEVER ? &at : NULL);
+	/* A clock of 32 bits does not get to a time past its range. */
+	comes = next != TIMER_NEVER && at.tv_sec == seconds;
+	backend_alarm(p->backend, comes ? &at : NULL);
 }
 
 /* The keeper sleeps on without a limit if it wakes up to no timers, and is none

@@ -289,10 +289,10 @@ watch_by_descriptor(struct polling *p, struct process *q)
 	if (errno == ESRCH || errno == EMFILE || errno == ENFILE ||
 	    errno == ENOMEM)
 		return -errno;
-	/* An old kernel, or one that denies the call. EINVAL is a thread that
-	 * is no process. */
-	if (errno == EINVAL)
+	/* A thread that is no process: EINVAL, and ENOENT on newer kernels. */
+	if (errno == EINVAL || errno == ENOENT)
 		return -ESRCH;
+	/* Else an old kernel, or one that denies the call. */
 #endif
 	return watch_by_signal(p, q);
 }

@@ -2,7 +2,8 @@
 /*
  * timers.c - what timers cost here and in other libraries.
  *
- *     timers COUNT [ROUNDS]                 a table of ratios
+ *     timers [-o FILE] COUNT [ROUNDS]       a table of ratios; adds to FILE,
+ *                                           which is as suite.c writes it
  *     timers -1 LIBRARY COUNT [ROUNDS]      one library alone, for a profile
  *     timers -c CONNECTIONS EVENTS [ROUNDS] the share of time-outs in a server
  *     timers -r|-n CONNECTIONS EVENTS       its loop alone, with time-outs that
@@ -51,6 +52,9 @@
 #include <event2/event_struct.h>
 #endif
 
+#include "measure.h"
+#include "report.h"
+
 #include <polling.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -63,9 +67,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BATCH      100
-#define ROUNDS_MAX 1000
-#define REARM_SEC  60
+#define BATCH     100
+#define REARM_SEC 60
 
 /* A time in the words of each library. */
 struct delay {
@@ -99,46 +102,6 @@ static size_t *order;           /* all numbers, at random */
 static struct delay *delays;    /* twice as many, in the next 1,000 s */
 static struct delay *soon;      /* in the next 100 ms */
 static struct delay in_a_while; /* REARM_SEC */
-
-static _Noreturn void
-die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static double
-cpu_seconds(void)
-{
-	struct timespec t;
-
-	if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) < 0)
-		die("clock_gettime");
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void *
-allocate(size_t n, size_t size)
-{
-	void *memory = calloc(n, size);
-
-	if (memory == NULL)
-		die("calloc");
-	memset(memory, 1, n * size); /* the pages are there from now on */
-	return memset(memory, 0, n * size);
-}
-
-/* The same numbers in every run. */
-static uint64_t
-random_number(void)
-{
-	static uint64_t state = 88172645463325252u;
-
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
 
 static struct delay
 make_delay(uint64_t ns)
@@ -567,46 +530,50 @@ run_library(struct job *j)
  * The table
  */
 
-static double results[OPERATIONS][LIBRARIES][ROUNDS_MAX];
+static struct series results[OPERATIONS][LIBRARIES];
 
-static int
-compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
+/* The ratio of a series to that of libpolling, round by round. */
 static double
-median(double *values, long n)
+ratio_to_ours(
+    const struct series *theirs, const struct series *ours, int rounds)
 {
-	qsort(values, (size_t)n, sizeof *values, compare);
-	return values[n / 2];
+	double ratios[ROUNDS_MAX];
+
+	for (int r = 0; r < rounds; r++)
+		ratios[r] = theirs->values[r] / ours->values[r];
+	return quantile(ratios, (size_t)rounds, .5);
 }
 
 static void
-print_table(long rounds)
+write_results(int rounds)
 {
-	static double ratios[ROUNDS_MAX];
+	for (int o = 0; o < OPERATIONS; o++) {
+		const struct figure f = {.workload = "timers",
+		    .detail = operations[o],
+		    .name = "cpu per timer",
+		    .unit = "ns",
+		    .sources = count};
 
-	printf("%zu timers, %ld rounds over %s:\n%-8s", count, rounds,
+		report_write(&f, results[o], LIBRARIES, rounds);
+	}
+}
+
+static void
+print_table(int rounds)
+{
+	printf("%zu timers, %d rounds over %s:\n%-8s", count, rounds,
 	    polling_backend(), "");
 	for (size_t l = 0; l < LIBRARIES; l++)
 		printf(" %16s", libraries[l].name);
 	for (int o = 0; o < OPERATIONS; o++) {
-		double m[LIBRARIES];
+		const struct series *s = results[o];
 
 		printf("\n%-8s", operations[o]);
-		for (size_t l = 1; l < LIBRARIES; l++) {
-			for (long r = 0; r < rounds; r++)
-				ratios[r] = results[o][l][r] / results[o][0][r];
-			m[l] = median(ratios, rounds);
-		}
 		for (size_t l = 0; l < LIBRARIES; l++) {
-			printf(" %6.1f ns", median(results[o][l], rounds) /
-						(double)count * 1e9);
+			printf(" %6.1f ns", series_median(&s[l], rounds));
 			if (l > 0)
-				printf(" %6.2f", m[l]);
+				printf(" %6.2f",
+				    ratio_to_ours(&s[l], &s[0], rounds));
 			else
 				printf("       ");
 		}
@@ -633,22 +600,26 @@ make_delays(void)
 	}
 }
 
-/* The libraries take turns, and each begins as often as the others. */
 static void
-compare_libraries(long rounds)
+measure(size_t l, int round)
+{
+	struct job j = {.l = &libraries[l]};
+
+	run_library(&j);
+	for (int o = 0; o < OPERATIONS; o++) {
+		results[o][l].name = libraries[l].name;
+		results[o][l].values[round] = j.seconds[o] / (double)count *
+					      1e9;
+	}
+}
+
+static void
+compare_libraries(int rounds)
 {
 	make_delays();
-	for (long r = 0; r < rounds; r++) {
-		for (size_t i = 0; i < LIBRARIES; i++) {
-			size_t l = (i + (size_t)r) % LIBRARIES;
-			struct job j = {.l = &libraries[l]};
-
-			run_library(&j);
-			for (int o = 0; o < OPERATIONS; o++)
-				results[o][l][r] = j.seconds[o];
-		}
-	}
+	take_turns(LIBRARIES, rounds, measure);
 	print_table(rounds);
+	write_results(rounds);
 }
 
 static void
@@ -760,8 +731,8 @@ compare_servers(long wanted, long rounds)
 		with[r] = time_server(wanted, true);
 		without[r] = time_server(wanted, false);
 	}
-	a = median(with, rounds) / (double)wanted * 1e9;
-	b = median(without, rounds) / (double)wanted * 1e9;
+	a = quantile(with, (size_t)rounds, .5) / (double)wanted * 1e9;
+	b = quantile(without, (size_t)rounds, .5) / (double)wanted * 1e9;
 	printf("%zu connections, %zu pairs: %.1f ns for an event with a "
 	       "time-out, %.1f "
 	       "without: %.1f %%\n",
@@ -771,7 +742,7 @@ compare_servers(long wanted, long rounds)
 static int
 usage(void)
 {
-	fprintf(stderr, "usage: timers [-1 LIBRARY] COUNT [ROUNDS]\n"
+	fprintf(stderr, "usage: timers [-1 LIBRARY|-o FILE] COUNT [ROUNDS]\n"
 			"       timers -c|-r|-n CONNECTIONS EVENTS [ROUNDS]\n");
 	return 2;
 }
@@ -779,9 +750,11 @@ usage(void)
 int
 main(int argc, char **argv)
 {
-	const char *mode = argc > 1 && argv[1][0] == '-' ? argv[1] : "";
+	bool file = argc > 2 && strcmp(argv[1], "-o") == 0;
+	const char *mode = argc > 1 && argv[1][0] == '-' && !file ? argv[1]
+								  : "";
 	bool alone = strcmp(mode, "-1") == 0;
-	int first = alone ? 3 : *mode != '\0' ? 2 : 1;
+	int first = alone || file ? 3 : *mode != '\0' ? 2 : 1;
 	long number[3] = {0, 9, 9};
 
 	for (int i = 0; i < 3 && first + i < argc; i++)
@@ -793,10 +766,12 @@ main(int argc, char **argv)
 	if (*mode == '\0' || alone) {
 		if (number[1] > ROUNDS_MAX)
 			return usage();
+		report_open(file ? argv[2] : NULL, true);
 		if (alone)
 			run_alone(argv[2], number[1]);
 		else
-			compare_libraries(number[1]);
+			compare_libraries((int)number[1]);
+		report_close();
 		return 0;
 	}
 	in_a_while = make_delay(REARM_SEC * 1000000000ull);

@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# run.sh - runs all benchmarks in the build folder, for make bench and, with -q,
+# for make bench-quick. Results and plots go to bench-results/.
+
+set -eu
+srcdir=${srcdir:-.}
+quick=${1-}
+folder=bench-results
+results=$folder/results.csv
+timer_counts='1000 100000 1000000'
+timer_rounds=9
+if [ -n "$quick" ]; then
+    timer_counts='1000 100000'
+    timer_rounds=3
+fi
+
+mkdir -p "$folder"
+rm -f "$folder"/*
+# shellcheck disable=SC2086 # nothing or -q
+tests/bench/suite $quick -o "$results"
+for count in $timer_counts; do
+    echo
+    tests/bench/timers -o "$results" "$count" "$timer_rounds"
+done
+if [ -x tests/bench/suite-poll ]; then
+    echo
+    echo 'Over poll:'
+    # shellcheck disable=SC2086 # as above
+    tests/bench/suite-poll $quick -o "$folder/results-poll.csv"
+fi
+echo
+echo "Results are in $results"
+if [ -n "${GNUPLOT-}" ]; then
+    "$GNUPLOT" -e "results='$results'; folder='$folder'" \
+        "$srcdir/tests/bench/plots.gp"
+    echo "Plots are in $folder"
+else
+    echo 'No plots: configure did not find gnuplot.'
+fi

@@ -30,11 +30,6 @@ size_t descriptor_limit(void);
 /* A lost wake-up, or a library that spins, ends the program. */
 void give_up_after(unsigned seconds);
 
-/* How many processors this process may run on, and the one of that number,
- * counted from 0. */
-int processor_count(void);
-void run_on_processor(int number);
-
 /* The value below which the given share of the n values is; sorts them. */
 double quantile(double *values, size_t n, double share);
 

@@ -139,7 +139,7 @@ main(int argc, char **argv)
 		}
 	}
 	if (s.rounds == 0)
-		s.rounds = s.quick ? 3 : 15;
+		s.rounds = s.quick ? 5 : 15;
 	if (s.events == 0)
 		s.events = s.quick ? 4000 : 20000;
 	/* ivykis cannot be told in another way. */

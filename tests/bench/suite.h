@@ -56,4 +56,9 @@ void handle_source(size_t source);
  * thread's processor for one of them, in nanoseconds. */
 double run_sources(const struct peer *p, long events);
 
+/* How many processors this process may run on, and the one of that number,
+ * counted from 0. */
+int processor_count(void);
+void run_on_processor(int number);
+
 #endif /* BENCH_SUITE_H */

@@ -127,7 +127,7 @@ find_variants(void)
 	for (size_t f = 0; f < FIGURES; f++)
 		for (size_t v = 0; v < variant_count; v++)
 			series[f][v] = (struct series){
-			    .name = variants[v]->name};
+			    .name = variants[v]->name, .mode = ""};
 }
 
 static void

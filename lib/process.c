@@ -289,10 +289,10 @@ watch_by_descriptor(struct polling *p, struct process *q)
 	if (errno == ESRCH || errno == EMFILE || errno == ENFILE ||
 	    errno == ENOMEM)
 		return -errno;
-	/* A thread that is no process: EINVAL, and ENOENT on newer kernels. */
+	/* A thread that is no process: EINVAL, and ENOENT on newer kernels.
+	 * What is left is an old kernel, or one that denies the call. */
 	if (errno == EINVAL || errno == ENOENT)
 		return -ESRCH;
-	/* Else an old kernel, or one that denies the call. */
 #endif
 	return watch_by_signal(p, q);
 }

@@ -799,9 +799,9 @@ prepare(struct polling *p, struct waiting *w, bool sleeps, bool signalled)
 	lock_release(&p->lock);
 }
 
-/* The kernel may have told this wait of the alarm together with its events, and
- * the descriptor is silent then, though a timer is due that it does not take.
- * Locked. */
+/* The kernel may have told this wait of the alarm, with its events or alone,
+ * and the descriptor is silent then, though a timer is due that it does not
+ * take. Locked. */
 static void
 repeat_alarm(struct polling *p)
 {
@@ -843,6 +843,17 @@ deliver(struct polling *p, struct waiting *w, struct ready *ready, int n)
 			backend_apply(p->backend, true);
 		atomic_store(&p->work, work_of(p));
 	}
+	lock_release(&p->lock);
+}
+
+/* Nothing has come of a look. */
+static void
+deliver_nothing(struct polling *p)
+{
+	if (!(atomic_load(&p->work) & WORK_TIMERS))
+		return;
+	lock_acquire(&p->lock);
+	repeat_alarm(p);
 	lock_release(&p->lock);
 }
 
@@ -897,6 +908,8 @@ look(struct polling *p, struct waiting *w, const struct timespec *timeout)
 		    room < READY_MAX ? room : READY_MAX, timeout);
 	if (n > 0 || w->own)
 		deliver(p, w, ready, n > 0 ? n : 0);
+	else
+		deliver_nothing(p);
 	signalled = meet_notification(p, w);
 	if (w->count > 0 || n >= 0)
 		return 0;

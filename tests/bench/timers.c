@@ -608,6 +608,7 @@ measure(size_t l, int round)
 	run_library(&j);
 	for (int o = 0; o < OPERATIONS; o++) {
 		results[o][l].name = libraries[l].name;
+		results[o][l].mode = "";
 		results[o][l].values[round] = j.seconds[o] / (double)count *
 					      1e9;
 	}

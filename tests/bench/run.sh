@@ -24,6 +24,9 @@ for count in $timer_counts; do
     echo
     tests/bench/timers -o "$results" "$count" "$timer_rounds"
 done
+echo
+# shellcheck disable=SC2086 # as above
+sh "$srcdir/tests/bench/http.sh" $quick "$results"
 if [ -x tests/bench/suite-poll ]; then
     echo
     echo 'Over poll:'

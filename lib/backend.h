@@ -114,6 +114,12 @@ void backend_stale(struct backend *b, int fd);
  * reports, in whose place there may be others now. It may forget s. Locked. */
 bool backend_unwanted(struct backend *b, int fd, struct source *s);
 
+/* Told of a report of s, an armed oneshot source without KERNEL_ONESHOT, that
+ * some source was changed since the wait began: the report may be of the time
+ * before s was armed. True if it is not to count; if what it says holds there
+ * will be another one. It may forget s. Locked. */
+bool backend_doubts(struct backend *b, int fd, struct source *s);
+
 /* Waits for at most timeout, without limit if that is NULL, and stores at
  * most capacity (1 to READY_MAX) reports. 0 says nothing: the time may be
  * over, or somebody called backend_wake(), or it is just as well to look at

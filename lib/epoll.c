@@ -565,14 +565,32 @@ backend_look(struct backend *b, int fd, struct source *s, uint32_t conditions)
 	return conditions;
 }
 
+/* From now on the kernel's own oneshot is used for s. Reports that are on their
+ * way are of the time before, and stale. */
+static void
+slow_down(struct backend *b, int fd, struct source *s)
+{
+	s->kernel |= KERNEL_SLOW;
+	s->generation = source_next_generation(s->generation);
+	tell(b, fd, s, wanted(b, s));
+}
+
 bool
 backend_unwanted(struct backend *b, int fd, struct source *s)
 {
-	/* Another thread may have done it since this report. */
+	/* It was disarmed as it fired, or is about to be by apply_one(). */
 	if (told(s) & EPOLLONESHOT)
 		return false;
-	s->kernel |= KERNEL_SLOW;
-	tell(b, fd, s, EPOLLONESHOT);
+	slow_down(b, fd, s);
+	return true;
+}
+
+bool
+backend_doubts(struct backend *b, int fd, struct source *s)
+{
+	/* Between its last event and its arming several threads may have been
+	 * told of what only one of them has handled. */
+	slow_down(b, fd, s);
 	return true;
 }
 

@@ -747,6 +747,16 @@ backend_unwanted(struct backend *b, int place, struct source *s)
 	return false;
 }
 
+bool
+backend_doubts(struct backend *b, int place, struct source *s)
+{
+	/* What holds is looked at under the lock. */
+	(void)b;
+	(void)place;
+	(void)s;
+	return false;
+}
+
 /* Waiting */
 
 /* The reports of one wait. */

@@ -933,6 +933,16 @@ backend_unwanted(struct backend *b, int fd, struct source *s)
 	return false;
 }
 
+bool
+backend_doubts(struct backend *b, int fd, struct source *s)
+{
+	/* Its knotes are one-shot. */
+	(void)b;
+	(void)fd;
+	(void)s;
+	return false;
+}
+
 /* The POLLING_IN or POLLING_OUT, SEEN_ and POLLING_ERR bits of a report. */
 static uint32_t
 seen_by(const struct kevent *k)

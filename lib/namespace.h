@@ -15,6 +15,7 @@
 #define backend_alarm          polling_priv_backend_alarm
 #define backend_apply          polling_priv_backend_apply
 #define backend_close          polling_priv_backend_close
+#define backend_doubts         polling_priv_backend_doubts
 #define backend_fd             polling_priv_backend_fd
 #define backend_features       polling_priv_backend_features
 #define backend_handle         polling_priv_backend_handle
@@ -73,6 +74,7 @@
 #define poller_changed        polling_priv_poller_changed
 #define poller_check          polling_priv_poller_check
 #define poller_check_mode     polling_priv_poller_check_mode
+#define poller_drop           polling_priv_poller_drop
 #define poller_has            polling_priv_poller_has
 #define poller_result         polling_priv_poller_result
 #define poller_timers_changed polling_priv_poller_timers_changed

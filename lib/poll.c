@@ -482,6 +482,16 @@ backend_unwanted(struct backend *b, int fd, struct source *s)
 	return false;
 }
 
+bool
+backend_doubts(struct backend *b, int fd, struct source *s)
+{
+	/* A leader is called out before a change takes effect. */
+	(void)b;
+	(void)fd;
+	(void)s;
+	return false;
+}
+
 /* Makes one report of what poll() says about position i, if it is news. */
 static int
 report(struct backend *b, size_t i, short revents, struct ready *out)

@@ -46,6 +46,8 @@ struct polling {
 				  * handed out, since its reader is unseen */
 	atomic_uint attention;   /* ATTENTION_ */
 	atomic_uint work;        /* WORK_ */
+	atomic_uint changes;     /* how often a source was modified, modulo its
+				  * range; written with the lock held */
 	unsigned flags;          /* as given to polling_create() */
 	atomic_uint stamp;       /* fork_stamp() of the process it belongs to */
 	bool exposed;            /* polling_get_fd() was called */

@@ -402,6 +402,9 @@ modify_locked(struct polling *p, polling_fd fd, unsigned flags,
 	if (s == NULL || (s->flags & SOURCE_PROCESS))
 		return -ENOENT;
 	source_set(s, interest, mode, key);
+	atomic_store_explicit(&p->changes,
+	    atomic_load_explicit(&p->changes, memory_order_relaxed) + 1,
+	    memory_order_release);
 	if (s->flags & SOURCE_FILE)
 		file_modify(&p->files, &p->registry, place, s);
 	else
@@ -534,6 +537,8 @@ struct waiting {
 	bool ended;                   /* a notification ends this wait */
 	bool looked;                  /* without sleeping */
 	bool again;                   /* what it saw was in the way of more */
+	bool doubtful;                /* sources have changed since it began */
+	unsigned changes;             /* polling.changes as it began to look */
 	bool counted;                 /* among the sleepers */
 	bool keeps;                   /* it was to wake up for a timer */
 };
@@ -604,6 +609,10 @@ translate(struct polling *p, struct waiting *w, const struct ready *ready,
 			registry_change(&p->registry, ready->fd, s);
 	} else if (unlikely(!(s->flags & SOURCE_ARMED))) {
 		w->again |= backend_unwanted(p->backend, ready->fd, s);
+		return false;
+	} else if (unlikely(w->doubtful) && source_is_oneshot(s) &&
+		   backend_doubts(p->backend, ready->fd, s)) {
+		w->again = true;
 		return false;
 	}
 	if (report == 0)
@@ -821,6 +830,7 @@ static void
 deliver(struct polling *p, struct waiting *w, struct ready *ready, int n)
 {
 	lock_acquire(&p->lock);
+	w->doubtful = w->changes != atomic_load(&p->changes);
 #if HAVE_HANDLES
 	backend_look_at_all(p->backend, ready, n);
 #endif
@@ -903,6 +913,7 @@ look(struct polling *p, struct waiting *w, const struct timespec *timeout)
 	if (w->ended || w->own)
 		timeout = &no_time;
 	room = w->capacity - w->count;
+	w->changes = atomic_load(&p->changes);
 	if (likely(room > 0))
 		n = backend_wait(p->backend, ready,
 		    room < READY_MAX ? room : READY_MAX, timeout);

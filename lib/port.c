@@ -333,6 +333,16 @@ backend_unwanted(struct backend *b, int fd, struct source *s)
 	return false;
 }
 
+bool
+backend_doubts(struct backend *b, int fd, struct source *s)
+{
+	/* What holds is looked at under the lock. */
+	(void)b;
+	(void)fd;
+	(void)s;
+	return false;
+}
+
 /* port_getn() for at most capacity events. Returns their number, 0 if the time
  * is over, or a negative errno. */
 static int

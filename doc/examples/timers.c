@@ -46,7 +46,7 @@ milliseconds(void)
 
 	polling_now(&now);
 	return (long)(now.tv_sec - start.tv_sec) * 1000 +
-	       (now.tv_nsec - start.tv_nsec) / MSEC;
+	       (long)(now.tv_nsec - start.tv_nsec) / MSEC;
 }
 
 static void

@@ -45,6 +45,9 @@
 /* From one look to the next, in nanoseconds. */
 #define LOOK_PERIOD INT64_C(5000000)
 
+/* How often to look until it is twice the same. */
+#define LOOKS 100
+
 /* waitid() of a pidfd, which older headers lack. */
 #define WAIT_PIDFD ((idtype_t)3)
 
@@ -155,6 +158,7 @@ look_at_program(uintptr_t pid, struct sight *sight)
 	char text[1024];
 	struct stat st;
 
+	memset(sight, 0, sizeof *sight);
 	if (read_file(pid, "stat", text, sizeof text)) {
 		sight->faults = field(text, 11);
 		sight->stack = field(text, 28);
@@ -184,15 +188,28 @@ look_at_children(uintptr_t pid, struct sight *sight)
 	}
 }
 
+static bool
+same_program(const struct sight *one, const struct sight *other)
+{
+	return one->device == other->device && one->file == other->file &&
+	       one->stack == other->stack && one->faults == other->faults;
+}
+
+/* What was there at one time: it takes several reads, and if the process
+ * execs or waits for a child between them, they make up a state that never
+ * was, from which one exec or fork would be told twice. */
 static struct sight
 look(uintptr_t pid)
 {
-	struct sight sight = {0};
+	struct sight sight, again;
+	int tries = 0;
 
-	/* The program first: who is seen among the children and waited for
-	 * meanwhile is not counted yet. */
-	look_at_program(pid, &sight);
-	look_at_children(pid, &sight);
+	look_at_program(pid, &again);
+	do {
+		sight = again;
+		look_at_children(pid, &sight);
+		look_at_program(pid, &again);
+	} while (!same_program(&sight, &again) && ++tries < LOOKS);
 	return sight;
 }
 

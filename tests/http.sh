@@ -426,7 +426,7 @@ bad_loads
 raw "$LARGE\r\n" -p 1000 >/dev/null &
 busy=$!
 sleep 0.3
-stop_server $stop
+stop_server "$stop"
 wait "$busy"
 "$HTTP_LOAD" -s 1 "http://127.0.0.1:$port/" >/dev/null 2>&1
 check 'status of a refused load' $? 1
@@ -444,9 +444,9 @@ wait "$busy"
 check 'status of an interrupted load' $? 1
 
 impatient_server
-stop_server TERM
+stop_server "$stop"
 impatient_server -t 4
-stop_server TERM
+stop_server "$stop"
 
 # Windows has no limit on descriptors that could be set.
 if [ "$EXEEXT" != .exe ]; then

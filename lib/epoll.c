@@ -39,6 +39,7 @@
 #include "backend.h"
 #include "cancel.h"
 #include "clock.h"
+#include "slack.h"
 #include "wakeup.h"
 
 _Static_assert(POLLING_IN == EPOLLIN && POLLING_OUT == EPOLLOUT &&
@@ -163,10 +164,13 @@ wait_nanoseconds(int epfd, struct epoll_event *events, int capacity,
 {
 #if HAVE_EPOLL_PWAIT2
 	struct kernel_timespec t = {timeout->tv_sec, timeout->tv_nsec};
+	int slack = slack_tighten(timeout);
 	int n = (int)syscall(SYS_epoll_pwait2, epfd, events, capacity, &t, NULL,
 	    KERNEL_SIGSET_BYTES);
 
-	return n >= 0 ? n : -errno;
+	n = n >= 0 ? n : -errno;
+	slack_restore(slack);
+	return n;
 #else
 	(void)epfd;
 	(void)events;

@@ -120,6 +120,9 @@
 #define registry_remove      polling_priv_registry_remove
 #define registry_unchange    polling_priv_registry_unchange
 
+#define slack_restore polling_priv_slack_restore
+#define slack_tighten polling_priv_slack_tighten
+
 #define timers_add         polling_priv_timers_add
 #define timers_clear       polling_priv_timers_clear
 #define timers_delete      polling_priv_timers_delete

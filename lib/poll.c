@@ -35,6 +35,7 @@
 #include "fork.h"
 #include "lock.h"
 #include "pollbits.h"
+#include "slack.h"
 #include "wakeup.h"
 
 #define FIRST_CAPACITY 16
@@ -92,9 +93,12 @@ poll_nanoseconds(
     struct pollfd *fds, size_t count, const struct timespec *timeout)
 {
 #if HAVE_PPOLL
+	int slack = slack_tighten(timeout);
 	int n = ppoll(fds, (nfds_t)count, timeout, NULL);
 
-	return n < 0 ? -errno : n;
+	n = n >= 0 ? n : -errno;
+	slack_restore(slack);
+	return n;
 #else
 	(void)fds;
 	(void)count;

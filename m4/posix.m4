@@ -48,6 +48,8 @@ AC_DEFUN([POLLING_POSIX], [
   AC_SEARCH_LIBS([getpeername], [socket network])
   # ppoll: poll.c, for timeouts below a millisecond. macOS has none.
   AC_CHECK_FUNCS([ppoll])
+  # PR_SET_TIMERSLACK: slack.c, for waits of less than a few milliseconds. Linux.
+  AC_CHECK_DECLS([PR_SET_TIMERSLACK], [], [], [[#include <sys/prctl.h>]])
   # What a wake-up is made of, best first; wakeup.c. eventfd: Linux, FreeBSD 13
   # and later, HermitOS. pipe2: macOS has none. pipe: HermitOS and VxWorks may
   # have none; then it is sockets, of the loopback if there is no socketpair.

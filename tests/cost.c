@@ -28,6 +28,7 @@ static int fd_count;
 static const struct timespec *timeout; /* of each wait */
 static const struct timespec ten_seconds = {.tv_sec = 10};
 static const struct timespec a_moment = {.tv_nsec = 1000};
+static const struct timespec a_while = {.tv_nsec = 10000000};
 
 static _Noreturn void
 die(const char *what)
@@ -259,6 +260,13 @@ open_expired(void)
 }
 
 static void
+open_expired_long(void)
+{
+	open_poller();
+	timeout = &a_while;
+}
+
+static void
 round_expired(void)
 {
 	(void)wait_for(0);
@@ -292,6 +300,7 @@ const struct scene scenes[] = {
     {"notify", open_notify, round_notify, 1, 0},
     {"post", open_notify, round_post, 1, 0},
     {"expired", open_expired, round_expired, 1, 0},
+    {"expired-long", open_expired_long, round_expired, 1, 0},
     {"timers", open_poller, round_timers, TIMERS, 0},
     {NULL, NULL, NULL, 0, 0},
 };

@@ -8,6 +8,9 @@
 #include "harness.h"
 
 #include <limits.h>
+#if HAVE_DECL_PR_SET_TIMERSLACK
+#include <sys/prctl.h>
+#endif
 
 /* The last moment that a timespec can tell. */
 static struct timespec
@@ -638,6 +641,57 @@ START_TEST(a_stepped_wall_clock_has_no_effect)
 }
 END_TEST
 
+#if HAVE_DECL_PR_SET_TIMERSLACK
+static void
+expect_slack(int slack)
+{
+	ck_assert_int_eq(prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0), slack);
+}
+
+/* Waits of 300 us that end by their time, by a notification and by an event. */
+static void
+wait_with_slack(long slack)
+{
+	static const struct timespec shortly = {.tv_nsec = 300000};
+	struct polling *p = make_poller();
+	struct polling_event event;
+	struct delayed *d;
+	polling_fd pair[2];
+
+	make_socketpair(pair);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 1));
+	ck_assert_int_eq(prctl(PR_SET_TIMERSLACK, slack, 0, 0, 0), 0);
+	ck_assert_int_eq(polling_wait(p, &event, 1, &shortly), 0);
+	expect_slack((int)slack);
+	d = run_after(0, notify, p);
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(polling_wait(p, &event, 1, &shortly), 0);
+	join_delayed(d);
+	expect_slack((int)slack);
+	d = run_after(0, write_byte, &pair[1]);
+	while (polling_wait(p, &event, 1, &shortly) == 0)
+		continue;
+	join_delayed(d);
+	expect_slack((int)slack);
+	polling_destroy(p);
+	close_pair(pair);
+}
+#endif
+
+START_TEST(short_waits_leave_the_timer_slack_as_it_was)
+{
+#if HAVE_DECL_PR_SET_TIMERSLACK
+	/* The least, less than usual, the usual, more. */
+	wait_with_slack(1);
+	wait_with_slack(20000);
+	wait_with_slack(50000);
+	wait_with_slack(70000);
+#else
+	SKIP("threads have no timer slack here");
+#endif
+}
+END_TEST
+
 static void
 add_times(Suite *s)
 {
@@ -651,6 +705,7 @@ add_times(Suite *s)
 	CASE(s, a_past_deadline_still_reports_what_is_ready);
 	CASE(s, times_that_are_none_are_refused);
 	CASE(s, a_wait_cut_short_leaves_no_deadline);
+	CASE(s, short_waits_leave_the_timer_slack_as_it_was);
 }
 
 void

@@ -1090,6 +1090,86 @@ START_TEST(a_notification_wakes_one_of_four_waiters)
 }
 END_TEST
 
+/* What ends a wait; the key of its event, if it has one. */
+enum wake_up { NOTIFICATION, POST, READY, WAKE_UPS };
+
+struct woken {
+	struct polling *p;
+	polling_fd fd;
+	atomic_int met[WAKE_UPS];
+	atomic_bool stop;
+	struct trouble trouble;
+};
+
+static void *
+count_wake_ups(void *argument)
+{
+	struct woken *w = argument;
+	struct polling_event event;
+	uintptr_t what;
+	char byte;
+
+	for (;;) {
+		int count = wait_ms(w->p, &event, 1, -1);
+
+		if (atomic_load(&w->stop))
+			break;
+		what = count == 1 ? event.key : NOTIFICATION;
+		if (!check_that(&w->trouble, count == 0 || count == 1) ||
+		    !check_that(&w->trouble, what < WAKE_UPS))
+			break;
+		if (what == READY &&
+		    (!check_that(&w->trouble, read_fd(w->fd, &byte, 1) == 1) ||
+			!check_that(
+			    &w->trouble, polling_modify(w->p, w->fd, POLLING_IN,
+					     POLLING_ONESHOT, READY) == 0)))
+			break;
+		atomic_fetch_add(&w->met[what], 1);
+	}
+	check_that(&w->trouble, polling_notify(w->p) == 0);
+	return NULL;
+}
+
+/* 72: each ends one wait, whatever the others are about to do. One after the
+ * other, so that most of the waiters sleep or go to sleep as the next comes. */
+START_TEST(each_wake_up_reaches_one_of_eight_waiters)
+{
+	struct woken w = {.p = make_poller()};
+	const struct polling_event post = {.key = POST};
+	struct crew crew = {0};
+	polling_fd pair[2];
+	int rounds = scaled(2000);
+
+	make_socketpair(pair);
+	w.fd = pair[0];
+	expect_ok(
+	    polling_add(w.p, pair[0], POLLING_IN, POLLING_ONESHOT, READY));
+	for (int i = 0; i < 8; i++)
+		crew_start(&crew, count_wake_ups, &w);
+	for (int i = 0; i < rounds; i++)
+		for (int what = 0; what < WAKE_UPS; what++) {
+			if (what == NOTIFICATION)
+				expect_ok(polling_notify(w.p));
+			else if (what == POST)
+				expect_ok(polling_post(w.p, &post));
+			else
+				put_bytes(pair[1], 1);
+			ck_assert_msg(reaches(&w.trouble, &w.met[what], i + 1),
+			    "wake-up %d of kind %d was lost; %s", i, what,
+			    w.trouble.text);
+		}
+	sleep_ms(50);
+	for (int what = 0; what < WAKE_UPS; what++)
+		ck_assert_int_eq(atomic_load(&w.met[what]), rounds);
+	atomic_store(&w.stop, true);
+	expect_ok(polling_notify(w.p));
+	crew_join(&crew);
+	expect_no_trouble(&w.trouble);
+	close_pair(pair);
+	polling_destroy(w.p);
+}
+END_TEST
+
 /* 72: as many posts as waiters, one each */
 START_TEST(every_post_wakes_a_waiter)
 {
@@ -1197,5 +1277,7 @@ add_threads(Suite *s)
 	    2 * CASE_SECONDS, 1, 4);
 	CASE_LOOP(
 	    s, a_notification_wakes_one_of_four_waiters, CASE_SECONDS, 0, 2);
+	CASE_LIMIT(
+	    s, each_wake_up_reaches_one_of_eight_waiters, 2 * CASE_SECONDS);
 	CASE(s, every_post_wakes_a_waiter);
 }

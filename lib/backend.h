@@ -89,6 +89,10 @@ bool backend_knows(struct backend *b, int fd, struct source *s);
  * there is no fork(). Locked. */
 void backend_prune(struct backend *b);
 
+/* Whether the change that s has just seen is one that the kernel must be told
+ * of, and so goes to the list of changes. Locked. */
+bool backend_heeds(const struct backend *b, const struct source *s);
+
 /* Brings the kernel up to date with the registry's list of changes. A source
  * that the kernel no longer knows is removed from the registry. It may leave
  * changes on the list only if it has woken the thread that stands in the

@@ -203,7 +203,7 @@ is_missing(int error)
 	       error == -ENOTSUP;
 }
 
-static int
+static ALWAYS_INLINE int
 wait_events(struct backend *b, struct epoll_event *events, int capacity,
     const struct timespec *timeout)
 {
@@ -428,21 +428,24 @@ tell(struct backend *b, int fd, struct source *s, uint32_t events)
 	registry_remove(b->registry, fd);
 }
 
-/* Tells the kernel of one changed source, if it must know. */
-static void
-apply_one(struct backend *b, int fd, struct source *s)
+/* Whether the kernel must be told events, what is wanted of s. */
+static bool
+is_news(const struct source *s, uint32_t events)
 {
-	uint32_t events = wanted(b, s);
 	bool armed = s->flags & SOURCE_ARMED;
 
 	/* An edge reports anew what is ready when it is armed again. */
-	if (events == told(s) && !(armed && source_is_edge(s)))
-		return;
+	if (events == told(s))
+		return armed && source_is_edge(s);
 	/* Disarmed by its last report, or about to be by its next one, which
 	 * the core will drop. */
-	if (!armed && (told(s) == 0 || (told(s) & EPOLLONESHOT)))
-		return;
-	tell(b, fd, s, events);
+	return armed || (told(s) != 0 && !(told(s) & EPOLLONESHOT));
+}
+
+bool
+backend_heeds(const struct backend *b, const struct source *s)
+{
+	return is_news(s, wanted(b, s));
 }
 
 void
@@ -452,8 +455,12 @@ backend_apply(struct backend *b, bool at_once)
 	int fd;
 
 	(void)at_once;
-	while ((s = registry_pop_changed(b->registry, &fd)) != NULL)
-		apply_one(b, fd, s);
+	while ((s = registry_pop_changed(b->registry, &fd)) != NULL) {
+		uint32_t events = wanted(b, s);
+
+		if (is_news(s, events))
+			tell(b, fd, s, events);
+	}
 }
 
 void
@@ -582,7 +589,8 @@ slow_down(struct backend *b, int fd, struct source *s)
 bool
 backend_unwanted(struct backend *b, int fd, struct source *s)
 {
-	/* It was disarmed as it fired, or is about to be by apply_one(). */
+	/* It was disarmed as it fired, or is about to be by
+	 * backend_apply(). */
 	if (told(s) & EPOLLONESHOT)
 		return false;
 	slow_down(b, fd, s);

@@ -645,6 +645,14 @@ backend_knows(struct backend *b, int place, struct source *s)
 	return false;
 }
 
+bool
+backend_heeds(const struct backend *b, const struct source *s)
+{
+	(void)b;
+	(void)s;
+	return true;
+}
+
 void
 backend_apply(struct backend *b, bool at_once)
 {

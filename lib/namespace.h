@@ -19,6 +19,7 @@
 #define backend_fd             polling_priv_backend_fd
 #define backend_features       polling_priv_backend_features
 #define backend_handle         polling_priv_backend_handle
+#define backend_heeds          polling_priv_backend_heeds
 #define backend_knows          polling_priv_backend_knows
 #define backend_look           polling_priv_backend_look
 #define backend_look_at_all    polling_priv_backend_look_at_all

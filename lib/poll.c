@@ -411,6 +411,14 @@ backend_prune(struct backend *b)
 			registry_remove(b->registry, fd);
 }
 
+bool
+backend_heeds(const struct backend *b, const struct source *s)
+{
+	(void)b;
+	(void)s;
+	return true;
+}
+
 void
 backend_apply(struct backend *b, bool at_once)
 {

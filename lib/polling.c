@@ -407,7 +407,7 @@ modify_locked(struct polling *p, polling_fd fd, unsigned flags,
 	    memory_order_release);
 	if (s->flags & SOURCE_FILE)
 		file_modify(&p->files, &p->registry, place, s);
-	else
+	else if (backend_heeds(p->backend, s))
 		registry_change(&p->registry, place, s);
 	changed(p);
 	return 0;

@@ -265,6 +265,14 @@ apply_one(struct backend *b, int fd, struct source *s)
 	return associate(b, fd, s);
 }
 
+bool
+backend_heeds(const struct backend *b, const struct source *s)
+{
+	(void)b;
+	(void)s;
+	return true;
+}
+
 void
 backend_apply(struct backend *b, bool at_once)
 {

@@ -43,6 +43,9 @@
 /* Descriptors that one look without blocking asks about at a time. */
 #define LOOK_CHUNK 64
 
+/* The most waits without a look first, after looks in vain. */
+#define BLIND_MAX 63
+
 /* What is known of one position of the array beside what poll() is told. */
 struct entry {
 	uint32_t generation; /* the source's; 0 if it was removed */
@@ -68,6 +71,10 @@ struct backend {
 	size_t wanted;             /* positions that all sources need */
 	size_t next;               /* where the next collection begins */
 	unsigned followers;        /* threads that wait for the baton */
+	unsigned blind;            /* the leader's: waits to go until it looks
+				    * before it blocks */
+	unsigned pause;            /* the leader's: such waits after the last
+				    * look in vain */
 	atomic_bool nanoseconds;   /* ppoll() is there and allowed */
 	bool busy;                 /* a leader is inside */
 	bool raised;               /* the baton is readable */
@@ -543,6 +550,36 @@ collect(struct backend *b, struct ready *out, int capacity)
 	return n;
 }
 
+/*
+ * Waits with the whole array. A poll() that may block joins the queue of
+ * waiters of each descriptor, which doubles its cost or more; one that finds
+ * something at once spares that. So as long as looks find something there is
+ * one before each wait, and after looks in vain ever fewer. Waits that end by
+ * their time come with a look of the core.
+ */
+static int
+poll_all(struct backend *b, struct pollfd *fds, size_t count,
+    const struct timespec *timeout)
+{
+	int n;
+
+	if (timeout != NULL)
+		return poll_until(b, fds, count, timeout);
+	if (b->blind > 0) {
+		b->blind--;
+		return poll_until(b, fds, count, NULL);
+	}
+	n = poll_until(b, fds, count, &zero);
+	if (n != 0) {
+		b->pause = 0;
+		return n;
+	}
+	if (b->pause < BLIND_MAX)
+		b->pause = 2 * b->pause + 1;
+	b->blind = b->pause;
+	return poll_until(b, fds, count, NULL);
+}
+
 /* Waits as the leader with the whole array. Called with the lock of the
  * backend held, which it releases. */
 static int
@@ -563,7 +600,7 @@ lead(struct backend *b, struct ready *out, int capacity,
 		wakeup_drain(&b->baton);
 	b->raised = false;
 	lock_release(&b->lock);
-	n = poll_until(b, fds, count, timeout);
+	n = poll_all(b, fds, count, timeout);
 	lock_acquire(&b->lock);
 	b->busy = false;
 	if (n > 0) {

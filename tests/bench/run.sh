@@ -16,6 +16,11 @@ if [ -n "$quick" ]; then
     timer_rounds=3
 fi
 
+# tables FILE: of the results in it.
+tables() {
+    awk -F, -f "$srcdir/tests/bench/tables.awk" "$1" >>"$folder/tables.txt"
+}
+
 mkdir -p "$folder"
 rm -f "$folder"/*
 # shellcheck disable=SC2086 # nothing or -q
@@ -27,14 +32,17 @@ done
 echo
 # shellcheck disable=SC2086 # as above
 sh "$srcdir/tests/bench/http.sh" $quick "$results"
+tables "$results"
 if [ -x tests/bench/suite-poll ]; then
     echo
     echo 'Over poll:'
     # shellcheck disable=SC2086 # as above
     tests/bench/suite-poll $quick -o "$folder/results-poll.csv"
+    printf '\nOver poll:\n' >>"$folder/tables.txt"
+    tables "$folder/results-poll.csv"
 fi
 echo
-echo "Results are in $results"
+echo "Results are in $results, and as tables in $folder/tables.txt"
 if [ -n "${GNUPLOT-}" ]; then
     "$GNUPLOT" -e "results='$results'; folder='$folder'" \
         "$srcdir/tests/bench/plots.gp"

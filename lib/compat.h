@@ -20,16 +20,17 @@
 #define prefetch(address) ((void)(address))
 #endif
 
-/* The number of the highest bit that is set, from 0; x is not 0. */
+/* The number of bits up to the highest one that is set; 0 for 0. */
 static inline unsigned
-highest_bit(unsigned x)
+bit_length(unsigned x)
 {
 #ifdef __GNUC__
-	return (unsigned)(sizeof x * 8 - 1) ^ (unsigned)__builtin_clz(x);
+	return x == 0 ? 0
+		      : (unsigned)(sizeof x * 8) - (unsigned)__builtin_clz(x);
 #else
 	unsigned n = 0;
 
-	while ((x >>= 1) != 0)
+	for (; x != 0; x >>= 1)
 		n++;
 	return n;
 #endif

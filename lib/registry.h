@@ -8,8 +8,8 @@
  * and idmap.h leads from the handle to it.
  *
  * Records never move: they lie in segments of doubling size, the first for
- * the descriptors below 64, each next one twice as large. Finding one takes the
- * highest bit of a number and two loads, growing copies nothing.
+ * the descriptors below 64, each next one as large as all before it. Finding
+ * one takes a shift and two loads, growing copies nothing.
  *
  * The registry also holds the list of changed sources, which the backend has
  * yet to be told of. The poller's lock guards all of it.
@@ -45,27 +45,25 @@ struct registry {
 void registry_clear(struct registry *r);
 void registry_free(struct registry *r);
 
-/* Segment k holds 64 << k descriptors. So with 64 added to them, those of one
- * segment have the same highest bit, and the bits below it tell them apart. */
-static inline unsigned
-registry_size(unsigned segment)
-{
-	return 1u << (REGISTRY_FIRST_BITS + segment);
-}
-
-/* The first descriptor of a segment. */
-static inline unsigned
-registry_base(unsigned segment)
-{
-	return registry_size(segment) - registry_size(0);
-}
-
-/* The segment that holds fd. */
+/* The segment that holds fd. Segment 0 holds the descriptors below 64;
+ * segment k those from 64 << (k - 1) on, as many as come before them. */
 static inline unsigned
 registry_segment(int fd)
 {
-	return highest_bit((unsigned)fd + registry_size(0)) -
-	       REGISTRY_FIRST_BITS;
+	return bit_length((unsigned)fd >> REGISTRY_FIRST_BITS);
+}
+
+static inline unsigned
+registry_base(unsigned segment)
+{
+	return segment == 0 ? 0 : 1u << (REGISTRY_FIRST_BITS + segment - 1);
+}
+
+static inline unsigned
+registry_size(unsigned segment)
+{
+	return segment == 0 ? 1u << REGISTRY_FIRST_BITS
+			    : registry_base(segment);
 }
 
 /* The slot of fd, in use or not; NULL if its segment does not exist. */

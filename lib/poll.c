@@ -100,12 +100,9 @@ poll_nanoseconds(
     struct pollfd *fds, size_t count, const struct timespec *timeout)
 {
 #if HAVE_PPOLL
-	int slack = slack_tighten(timeout);
 	int n = ppoll(fds, (nfds_t)count, timeout, NULL);
 
-	n = n >= 0 ? n : -errno;
-	slack_restore(slack);
-	return n;
+	return n < 0 ? -errno : n;
 #else
 	(void)fds;
 	(void)count;
@@ -138,6 +135,7 @@ poll_until(struct backend *b, struct pollfd *fds, size_t count,
     const struct timespec *timeout)
 {
 	int state = cancel_hold();
+	int slack = slack_tighten(timeout);
 	int n = -ENOSYS;
 
 	if (atomic_load_explicit(&b->nanoseconds, memory_order_relaxed)) {
@@ -147,6 +145,7 @@ poll_until(struct backend *b, struct pollfd *fds, size_t count,
 	}
 	if (is_missing(n))
 		n = poll_milliseconds(fds, count, timeout);
+	slack_restore(slack);
 	cancel_release(state);
 	return n;
 }

@@ -9,11 +9,13 @@
 
 #include "slack.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #if HAVE_DECL_PR_SET_TIMERSLACK
 #include <sys/prctl.h>
 #endif
 
+#if HAVE_DECL_PR_SET_TIMERSLACK
 /* A wait is short below 5 ms, of which the usual slack is a hundredth. */
 #define SHORT_NS 5000000L
 
@@ -21,6 +23,9 @@
  * stands for the default. */
 #define USUAL_SLACK 50000
 #define LEAST_SLACK 1L
+
+/* A filter of system calls forbids it. */
+static atomic_bool denied;
 
 static bool
 is_short(const struct timespec *timeout)
@@ -32,29 +37,40 @@ is_short(const struct timespec *timeout)
 int
 slack_tighten(const struct timespec *timeout)
 {
-	int slack = 0;
+	int slack;
 
-	if (!is_short(timeout))
+	if (!is_short(timeout) ||
+	    atomic_load_explicit(&denied, memory_order_relaxed))
 		return 0;
-#if HAVE_DECL_PR_SET_TIMERSLACK
-	/* -1 where a filter of system calls forbids to ask, 0 for a thread of
-	 * a real-time class, which has none. Whoever has set more than usual
-	 * wants to be woken up rarely. */
 	slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
-	if (slack <= LEAST_SLACK || slack > USUAL_SLACK ||
-	    prctl(PR_SET_TIMERSLACK, LEAST_SLACK, 0, 0, 0) != 0)
-		slack = 0;
-#endif
-	return slack;
+	/* A thread of a real-time class has none, and whoever has set more
+	 * than usual wants to be woken up rarely. */
+	if (slack >= 0 && (slack <= LEAST_SLACK || slack > USUAL_SLACK))
+		return 0;
+	if (slack >= 0 && prctl(PR_SET_TIMERSLACK, LEAST_SLACK, 0, 0, 0) == 0)
+		return slack;
+	atomic_store(&denied, true);
+	return 0;
 }
 
 void
 slack_restore(int slack)
 {
-#if HAVE_DECL_PR_SET_TIMERSLACK
+	/* What was allowed before the wait is so after it. */
 	if (slack != 0)
 		(void)prctl(PR_SET_TIMERSLACK, (long)slack, 0, 0, 0);
-#else
-	(void)slack;
-#endif
 }
+#else
+int
+slack_tighten(const struct timespec *timeout)
+{
+	(void)timeout;
+	return 0;
+}
+
+void
+slack_restore(int slack)
+{
+	(void)slack;
+}
+#endif

@@ -2,11 +2,14 @@
 /*
  * slack.h - how late the kernel may end the calling thread's wait.
  *
- * Linux ends the waits of a thread late by up to its "timer slack", so that it
- * can wake up several threads at once: 50 us unless somebody has set another,
- * which doubles a wait of 50 us. Around a wait that is so short that this shows
- * the slack is taken away. It takes three system calls, so longer waits do
- * without.
+ * Linux may end a wait late by the thread's "timer slack", 50 us unless
+ * somebody has set another, or by a thousandth of its length, if that is more:
+ * it can wake up several threads at once then. Around a wait that is so short
+ * that the slack shows it is taken away. That takes three system calls, so
+ * longer waits do without.
+ *
+ * A signal handler that starts a thread or a process during such a wait passes
+ * on the slack of that moment.
  */
 #ifndef LIBPOLLING_SLACK_H
 #define LIBPOLLING_SLACK_H

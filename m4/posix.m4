@@ -33,9 +33,13 @@ AC_DEFUN([POLLING_POSIX], [
   AS_IF([test "$polling_cv_monotonic_clock" = no],
     [AC_MSG_ERROR([clock_gettime with CLOCK_MONOTONIC is needed])])
 
-  # sigaction: signals.c. waitid: process.c; it came late to the BSDs, and where
-  # it is missing kqueue is asked alone. What lacks both has no such sources.
-  AC_CHECK_FUNCS([sigaction waitid])
+  # waitid: process.c; it came late to the BSDs, and where it is missing kqueue
+  # is asked alone. sigaction: signals.c, unless there are children that cannot be
+  # kept from the handlers of their parents. What lacks one of them has no such
+  # sources.
+  AC_CHECK_FUNCS([waitid])
+  AS_IF([test "$ac_cv_func_fork$ac_cv_func_pthread_atfork" != yesno],
+    [AC_CHECK_FUNCS([sigaction])])
   # pidfd_open: process.c, by its number. Not on Android, as epoll_pwait2 below.
   AS_CASE([$host_os], [*android*], [],
     [AC_CHECK_DECL([SYS_pidfd_open],
@@ -48,7 +52,8 @@ AC_DEFUN([POLLING_POSIX], [
   AC_SEARCH_LIBS([getpeername], [socket network])
   # ppoll: poll.c, for timeouts below a millisecond. macOS has none.
   AC_CHECK_FUNCS([ppoll])
-  # PR_SET_TIMERSLACK: slack.c, for waits of less than a few milliseconds. Linux.
+  # PR_SET_TIMERSLACK: slack.c, for waits of a few milliseconds or less, and its
+  # test in test-waiting.c. Linux.
   AC_CHECK_DECLS([PR_SET_TIMERSLACK], [], [], [[#include <sys/prctl.h>]])
   # What a wake-up is made of, best first; wakeup.c. eventfd: Linux, FreeBSD 13
   # and later, HermitOS. pipe2: macOS has none. pipe: HermitOS and VxWorks may

@@ -164,13 +164,10 @@ wait_nanoseconds(int epfd, struct epoll_event *events, int capacity,
 {
 #if HAVE_EPOLL_PWAIT2
 	struct kernel_timespec t = {timeout->tv_sec, timeout->tv_nsec};
-	int slack = slack_tighten(timeout);
 	int n = (int)syscall(SYS_epoll_pwait2, epfd, events, capacity, &t, NULL,
 	    KERNEL_SIGSET_BYTES);
 
-	n = n >= 0 ? n : -errno;
-	slack_restore(slack);
-	return n;
+	return n >= 0 ? n : -errno;
 #else
 	(void)epfd;
 	(void)events;
@@ -203,22 +200,34 @@ is_missing(int error)
 	       error == -ENOTSUP;
 }
 
+/* A wait that may sleep, but not for ever. */
+static int
+wait_limited(struct backend *b, struct epoll_event *events, int capacity,
+    const struct timespec *timeout)
+{
+	int slack = slack_tighten(timeout);
+	int n = -ENOSYS;
+
+	if (atomic_load_explicit(&b->nanoseconds, memory_order_relaxed)) {
+		n = wait_nanoseconds(b->epfd, events, capacity, timeout);
+		if (is_missing(n))
+			atomic_store(&b->nanoseconds, false);
+	}
+	if (is_missing(n))
+		n = wait_milliseconds(
+		    b->epfd, events, capacity, clock_milliseconds(timeout));
+	slack_restore(slack);
+	return n;
+}
+
 static ALWAYS_INLINE int
 wait_events(struct backend *b, struct epoll_event *events, int capacity,
     const struct timespec *timeout)
 {
-	if (timeout == NULL)
-		return wait_milliseconds(b->epfd, events, capacity, -1);
-	if (!clock_is_zero(timeout) &&
-	    atomic_load_explicit(&b->nanoseconds, memory_order_relaxed)) {
-		int n = wait_nanoseconds(b->epfd, events, capacity, timeout);
-
-		if (!is_missing(n))
-			return n;
-		atomic_store(&b->nanoseconds, false);
-	}
+	if (timeout != NULL && !clock_is_zero(timeout))
+		return wait_limited(b, events, capacity, timeout);
 	return wait_milliseconds(
-	    b->epfd, events, capacity, clock_milliseconds(timeout));
+	    b->epfd, events, capacity, timeout == NULL ? -1 : 0);
 }
 
 /* Whether this process can have timerfds, as far as is known. */
@@ -656,6 +665,22 @@ backend_wake(struct backend *b)
 	return wakeup_signal(&b->wake);
 }
 
+/* Has the kernel told of the oneshot sources that it takes for level-triggered
+ * ones: see needs_oneshot(). */
+static void
+use_own_oneshot(struct backend *b)
+{
+	struct registry *r = b->registry;
+	int fd = NO_FD;
+
+	while ((fd = registry_next(r, fd)) != NO_FD) {
+		struct source *s = registry_find(r, fd);
+
+		if (s->mode == POLLING_ONESHOT && !(s->flags & SOURCE_FILE))
+			registry_change(r, fd, s);
+	}
+}
+
 int
 backend_fd(struct backend *b)
 {
@@ -678,6 +703,7 @@ backend_fd(struct backend *b)
 		goto close_fd;
 	b->alarm = alarm;
 	b->outer = fd;
+	use_own_oneshot(b);
 	return fd;
 
 close_fd:

@@ -232,6 +232,39 @@ START_TEST(the_descriptor_tells_of_what_was_before)
 }
 END_TEST
 
+/* 85: a source that was armed before it was asked for makes an edge each time
+ * that it is armed while it is ready */
+START_TEST(the_descriptor_makes_edges_for_what_was_before)
+{
+	struct polling *p = make_poller(), *outer;
+	polling_fd pair[2];
+	int fd;
+
+	SKIP_UNLESS(p, POLLING_FEATURE_FD, "no polling_get_fd()");
+	SKIP_UNLESS_MODE(p, POLLING_EDGE);
+	outer = make_poller();
+	make_socketpair(pair);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_ONESHOT, 1));
+	put_bytes(pair[1], 1);
+	expect_events(p, LONG_MS, {1, POLLING_IN});
+	get_bytes(pair[0], 1);
+	expect_ok(polling_modify(p, pair[0], POLLING_IN, POLLING_ONESHOT, 2));
+	fd = polling_get_fd(p);
+	expect_ok(polling_add(outer, fd, POLLING_IN, POLLING_EDGE, 3));
+	put_bytes(pair[1], 3);
+	for (int i = 0; i < 3; i++) {
+		expect_events(outer, LONG_MS, {3, POLLING_IN});
+		expect_events(p, 0, {2, POLLING_IN});
+		get_bytes(pair[0], 1);
+		expect_ok(
+		    polling_modify(p, pair[0], POLLING_IN, POLLING_ONESHOT, 2));
+	}
+	polling_destroy(outer);
+	polling_destroy(p);
+	close_pair(pair);
+}
+END_TEST
+
 /* 85 */
 START_TEST(the_descriptor_tells_of_posts)
 {
@@ -422,6 +455,7 @@ add_lifetime_nesting(Suite *s)
 	CASE(s, the_descriptor_is_never_writable);
 	CASE_LOOP(
 	    s, the_descriptor_tells_of_what_was_before, CASE_SECONDS, 0, 3);
+	CASE(s, the_descriptor_makes_edges_for_what_was_before);
 	CASE(s, the_descriptor_tells_of_posts);
 	CASE(s, the_descriptor_tells_of_a_notification);
 	CASE(s, the_descriptor_tells_of_files);

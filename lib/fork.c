@@ -3,8 +3,9 @@
  * fork.c - the list of pollers, and what fork() does to them.
  *
  * Without pthread_atfork() the stamp is the process id, which a descendant can
- * have again only after the poller's process has died, and the child's copy is
- * whole only if no other thread was inside the library. Without fork() there
+ * have again only after the poller's process has died, the child's copy is
+ * whole only if no other thread was inside the library, and the handlers of
+ * signals stay in the child until it uses the library. Without fork() there
  * is one stamp for all.
  */
 #if HAVE_CONFIG_H

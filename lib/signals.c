@@ -33,6 +33,7 @@
 #endif
 
 #include "compat.h"
+#include "fork.h"
 #include "lock.h"
 #include "poller.h"
 #include "signals.h"
@@ -140,8 +141,9 @@ signal_after_fork(void)
 	lock_release(&lock);
 }
 
-void
-signal_after_fork_in_child(void)
+/* In a child nobody watches anything any more. Called with the lock. */
+static void
+start_anew(void)
 {
 	for (int signo = 1; signo < NSIG; signo++)
 		if (atomic_load(&watchers[signo]) != NULL) {
@@ -150,6 +152,12 @@ signal_after_fork_in_child(void)
 		}
 	/* Threads that were in a handler are not here. */
 	atomic_store(&running, 0);
+}
+
+void
+signal_after_fork_in_child(void)
+{
+	start_anew();
 	lock_release(&lock);
 }
 #else
@@ -236,6 +244,21 @@ yield(void)
 }
 #endif
 
+/* Without pthread_atfork() a child finds out when it first comes here that the
+ * list is its parent's. Called with the lock. */
+static void
+find_out_whose(void)
+{
+#if HAVE_SIGACTION && HAVE_FORK && !HAVE_PTHREAD_ATFORK
+	static unsigned owner;
+
+	if (owner != fork_stamp()) {
+		start_anew();
+		owner = fork_stamp();
+	}
+#endif
+}
+
 /* What is off the list may be freed after this. */
 static void
 await_handlers(void)
@@ -254,6 +277,7 @@ signal_attach(struct signal_watch *w)
 	if (!is_watchable(w->signo))
 		return -EINVAL;
 	lock_acquire(&lock);
+	find_out_whose();
 	handled = has_handler(w->signo);
 	others = atomic_load(&watchers[w->signo]);
 	/* On the list first: a handler that found nobody there would swallow
@@ -276,6 +300,7 @@ signal_detach(struct signal_watch *w)
 	_Atomic(struct signal_watch *) *link = &watchers[w->signo];
 
 	lock_acquire(&lock);
+	find_out_whose();
 	while (atomic_load(link) != NULL && atomic_load(link) != w)
 		link = &atomic_load(link)->beside;
 	if (atomic_load(link) == w) {

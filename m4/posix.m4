@@ -33,13 +33,9 @@ AC_DEFUN([POLLING_POSIX], [
   AS_IF([test "$polling_cv_monotonic_clock" = no],
     [AC_MSG_ERROR([clock_gettime with CLOCK_MONOTONIC is needed])])
 
-  # waitid: process.c; it came late to the BSDs, and where it is missing kqueue
-  # is asked alone. sigaction: signals.c, unless there are children that cannot be
-  # kept from the handlers of their parents. What lacks one of them has no such
-  # sources.
-  AC_CHECK_FUNCS([waitid])
-  AS_IF([test "$ac_cv_func_fork$ac_cv_func_pthread_atfork" != yesno],
-    [AC_CHECK_FUNCS([sigaction])])
+  # sigaction: signals.c. waitid: process.c; it came late to the BSDs, and where
+  # it is missing kqueue is asked alone. What lacks both has no such sources.
+  AC_CHECK_FUNCS([sigaction waitid])
   # pidfd_open: process.c, by its number. Not on Android, as epoll_pwait2 below.
   AS_CASE([$host_os], [*android*], [],
     [AC_CHECK_DECL([SYS_pidfd_open],

@@ -29,7 +29,8 @@ static struct fork_entry *first, *last;
 /* Forks between this process and the first one that loaded the library. */
 static atomic_uint generation;
 
-static int atfork_error; /* a negative errno if there are no handlers */
+/* A negative errno if there are no handlers. */
+static atomic_int atfork_error;
 
 static void
 before_fork(void)
@@ -72,17 +73,28 @@ after_fork_in_child(void)
 static void
 install(void)
 {
-	atfork_error = -pthread_atfork(
-	    before_fork, after_fork, after_fork_in_child);
+	atomic_store(&atfork_error,
+	    -pthread_atfork(before_fork, after_fork, after_fork_in_child));
 }
 
 static int
 watch_forks(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	static atomic_flag trying = ATOMIC_FLAG_INIT;
 	int error = -pthread_once(&once, install);
 
-	return error != 0 ? error : atfork_error;
+	if (error == 0)
+		error = atomic_load(&atfork_error);
+	/* There was no memory, but there may be now. No thread waits for the
+	 * one that tries again: a forked child might wait for ever. */
+	if (error != 0 && !atomic_flag_test_and_set(&trying)) {
+		if (atomic_load(&atfork_error) != 0)
+			install();
+		error = atomic_load(&atfork_error);
+		atomic_flag_clear(&trying);
+	}
+	return error;
 }
 
 unsigned

@@ -122,11 +122,18 @@ file_modify(struct file_queue *q, struct registry *r, int fd, struct source *s)
 }
 
 bool
+file_is(int fd, uint32_t identity)
+{
+	uint32_t now;
+	int error = file_identity(fd, &now);
+
+	return error == 0 ? now == identity : error != -EBADF;
+}
+
+bool
 file_known(int fd, const struct source *s)
 {
-	uint32_t identity = 0;
-
-	return file_identity(fd, &identity) == 0 && identity == s->kernel;
+	return file_is(fd, s->kernel);
 }
 
 void
@@ -136,11 +143,8 @@ file_prune(struct registry *r)
 
 	while ((fd = registry_next(r, fd)) != NO_FD) {
 		const struct source *s = registry_find(r, fd);
-		uint32_t identity;
 
-		if (s->flags & SOURCE_FILE)
-			continue;
-		if (file_identity(fd, &identity) != 0 || identity != s->slot)
+		if (!(s->flags & SOURCE_FILE) && !file_is(fd, s->slot))
 			registry_remove(r, fd);
 	}
 }

@@ -77,7 +77,12 @@ file_collect(struct file_queue *q, struct registry *r,
  * a negative errno, -EBADF if nothing is open there. */
 int file_identity(int fd, uint32_t *identity);
 
-/* The same, and the file's type as in st_mode. */
+/* Whether the file behind fd is the one with this identity. If it cannot be
+ * asked, for want of memory or since its server does not answer, fd is open all
+ * the same, and taken for it. */
+bool file_is(int fd, uint32_t identity);
+
+/* The identity, and the file's type as in st_mode. */
 int file_inspect(int fd, uint32_t *identity, mode_t *mode);
 
 /* Whether fd, whose mode is known, is a file or directory: 1 or 0, or -EBADF

@@ -614,10 +614,8 @@ add_knotes(struct backend *b, int fd, const struct source *s, uint32_t want)
 static bool
 is_broken_pipe(int fd, const struct source *s)
 {
-	uint32_t identity;
-
 	return (s->kernel & K_PIPE) && (s->kernel & K_KNOTE(WRITE)) &&
-	       file_identity(fd, &identity) == 0 && identity == s->slot;
+	       file_is(fd, s->slot);
 }
 
 /* Hands s over to the table of refused descriptors. */
@@ -776,10 +774,8 @@ clean_up(struct backend *b, int fd, const struct source *s)
 bool
 backend_knows(struct backend *b, int fd, struct source *s)
 {
-	uint32_t identity;
-
 	if (s->kernel & K_REFUSED) {
-		if (file_identity(fd, &identity) == 0 && identity == s->slot)
+		if (file_is(fd, s->slot))
 			return true;
 	} else if (!is_gone(check_knote(b, fd, s)) ||
 		   (is_broken_pipe(fd, s) &&

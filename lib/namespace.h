@@ -55,6 +55,7 @@
 #define file_collect      polling_priv_file_collect
 #define file_identity     polling_priv_file_identity
 #define file_inspect      polling_priv_file_inspect
+#define file_is           polling_priv_file_is
 #define file_known        polling_priv_file_known
 #define file_modify       polling_priv_file_modify
 #define file_never_blocks polling_priv_file_never_blocks

@@ -394,13 +394,13 @@ backend_add(struct backend *b, int fd, struct source *s)
 bool
 backend_knows(struct backend *b, int fd, struct source *s)
 {
-	uint32_t known, identity;
+	uint32_t known;
 
 	lock_acquire(&b->lock);
 	known = s->flags & SOURCE_PLACED ? b->table.entries[s->slot].identity
 					 : s->slot;
 	lock_release(&b->lock);
-	if (file_identity(fd, &identity) == 0 && identity == known)
+	if (file_is(fd, known))
 		return true;
 	/* The core forgets it now, and with it the way to its position. */
 	backend_remove(b, fd, s);

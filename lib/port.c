@@ -223,9 +223,7 @@ backend_add(struct backend *b, int fd, struct source *s)
 bool
 backend_knows(struct backend *b, int fd, struct source *s)
 {
-	uint32_t identity;
-
-	if (file_identity(fd, &identity) == 0 && identity == s->slot) {
+	if (file_is(fd, s->slot)) {
 		s->kernel &= KERNEL_KEPT;
 		registry_change(b->registry, fd, s);
 		return true;
@@ -246,7 +244,6 @@ static int
 apply_one(struct backend *b, int fd, struct source *s)
 {
 	uint32_t events = (uint32_t)poll_events(s->interest) & K_EVENTS;
-	uint32_t identity;
 
 	if (s->kernel & K_SOCKET) {
 		/* It is there, so it cannot fail. */
@@ -260,7 +257,7 @@ apply_one(struct backend *b, int fd, struct source *s)
 	    ((s->kernel & KERNEL_ONESHOT) && (s->kernel & K_EVENTS) == events))
 		return 0;
 	/* The number may be in use for something else. */
-	if (file_identity(fd, &identity) != 0 || identity != s->slot)
+	if (!file_is(fd, s->slot))
 		return -EBADF;
 	return associate(b, fd, s);
 }

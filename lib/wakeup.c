@@ -144,11 +144,16 @@ wakeup_signal(const struct wakeup *w)
 {
 	static const uint64_t one = 1;
 	int state = cancel_hold();
-	int error = 0;
+	int error;
 
-	/* EAGAIN: a full pipe, which is as readable as can be. */
-	if (write(w->write_fd, &one, sizeof one) < 0 && errno != EAGAIN)
-		error = -errno;
+	/* Some systems hold up a write to a pipe, if shortly, while another one
+	 * is under way, and a handler of a signal ends that. */
+	do
+		error = write(w->write_fd, &one, sizeof one) < 0 ? -errno : 0;
+	while (error == -EINTR);
+	/* A full pipe, which is as readable as can be. */
+	if (error == -EAGAIN)
+		error = 0;
 	cancel_release(state);
 	return error;
 }

@@ -306,8 +306,8 @@ backend_open(struct backend **out, struct registry *r)
 		goto close_wakeup;
 	}
 	/* polling_supports() is to know before the first wait. */
-	atomic_store(
-	    &b->nanoseconds, wait_nanoseconds(b->epfd, &event, 1, &zero) >= 0);
+	atomic_store(&b->nanoseconds,
+	    !is_missing(wait_nanoseconds(b->epfd, &event, 1, &zero)));
 	try_alarms();
 	*out = b;
 	return 0;

@@ -541,7 +541,8 @@ open_hangup(struct backend *b)
 /*
  * Replaces the instance. Threads that wait in the old one keep it alive: it
  * wakes them all, through a source that is level-triggered and always ready.
- * On failure the old one stays and the next stale report tries again.
+ * On failure the old one stays and the next stale report tries again; so all
+ * that may fail comes first, and for a moment those threads find the old one.
  */
 static void
 replace_instance(struct backend *b)
@@ -556,18 +557,22 @@ replace_instance(struct backend *b)
 	epfd = new_instance(b);
 	if (epfd < 0)
 		goto close_old;
-	if (copy_sources(b, epfd) != 0 || dup3(epfd, b->epfd, O_CLOEXEC) < 0)
+	if (copy_sources(b, epfd) != 0)
 		goto close_new;
+	/* By its number of now; as the old one, it leaves by itself with its
+	 * last descriptor. */
+	if (b->outer >= 0 &&
+	    control(b->outer, EPOLL_CTL_ADD, epfd, EPOLLIN, WAKE_TOKEN) != 0)
+		goto close_new;
+	if (control(old, EPOLL_CTL_ADD, b->hangup, EPOLLIN, WAKE_TOKEN) != 0)
+		goto close_new;
+	if (dup3(epfd, b->epfd, O_CLOEXEC) < 0) {
+		(void)control(old, EPOLL_CTL_DEL, b->hangup, 0, WAKE_TOKEN);
+		goto close_new;
+	}
 	raise_generations(b);
 	b->orphans = false;
 	b->stale = 0;
-	if (b->outer >= 0)
-		/* The old one leaves by itself with its last descriptor; the
-		 * number is the same, so nothing can be missing but memory,
-		 * which the kernel gives to a request this small. */
-		(void)control(
-		    b->outer, EPOLL_CTL_ADD, b->epfd, EPOLLIN, WAKE_TOKEN);
-	(void)control(old, EPOLL_CTL_ADD, b->hangup, EPOLLIN, WAKE_TOKEN);
 
 close_new:
 	close(epfd);

@@ -85,9 +85,10 @@ bool backend_knows(struct backend *b, int fd, struct source *s);
 
 /* In a forked child, with the inherited state: removes from the registry the
  * sources whose numbers the child has put to another use since the fork, as
- * far as that can be found out without disturbing the parent. Not needed where
- * there is no fork(). Locked. */
-void backend_prune(struct backend *b);
+ * far as that can be found out without disturbing the parent. Returns 0, or a
+ * negative errno if that takes descriptors or memory which are not there. Not
+ * needed where there is no fork(). Locked. */
+int backend_prune(struct backend *b);
 
 /* Whether the change that s has just seen is one that the kernel must be told
  * of, and so goes to the list of changes. Locked. */

@@ -392,16 +392,20 @@ backend_knows(struct backend *b, int fd, struct source *s)
  * of backend_knows() would meddle. But the kernel lists what an instance
  * watches, with the inode of each file, to whoever reads it.
  */
-void
+int
 backend_prune(struct backend *b)
 {
 	char line[256];
 	FILE *list;
+	int error = 0;
 
 	(void)snprintf(line, sizeof line, "/proc/self/fdinfo/%d", b->epfd);
 	list = fopen(line, "re");
+	/* Where there is no /proc, there is no way. */
 	if (list == NULL)
-		return;
+		return errno == EMFILE || errno == ENFILE || errno == ENOMEM
+			   ? -errno
+			   : 0;
 	while (fgets(line, sizeof line, list) != NULL) {
 		struct source *s;
 		struct stat st;
@@ -416,10 +420,13 @@ backend_prune(struct backend *b)
 		/* The parent may have added another one since. */
 		if (s == NULL || data != token(fd, s->generation))
 			continue;
-		if (fstat(fd, &st) < 0 || st.st_ino != inode)
+		if (fstat(fd, &st) == 0 ? st.st_ino != inode : errno == EBADF)
 			registry_remove(b->registry, fd);
 	}
+	if (ferror(list))
+		error = -ENOMEM;
 	(void)fclose(list);
+	return error;
 }
 
 /* Tells the kernel. */

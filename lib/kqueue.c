@@ -789,10 +789,11 @@ backend_knows(struct backend *b, int fd, struct source *s)
 /* The parent's kqueue is not there to be asked, but the files are. Sockets
  * have the same identity on some systems: a number that went from one to
  * another is not noticed there. */
-void
+int
 backend_prune(struct backend *b)
 {
 	file_prune(b->registry);
+	return 0;
 }
 
 void

@@ -407,7 +407,7 @@ backend_knows(struct backend *b, int fd, struct source *s)
 	return false;
 }
 
-void
+int
 backend_prune(struct backend *b)
 {
 	int fd = NO_FD;
@@ -415,6 +415,7 @@ backend_prune(struct backend *b)
 	while ((fd = registry_next(b->registry, fd)) != NO_FD)
 		if (!backend_knows(b, fd, registry_find(b->registry, fd)))
 			registry_remove(b->registry, fd);
+	return 0;
 }
 
 bool

@@ -1107,15 +1107,14 @@ polling_supports(const struct polling *p, unsigned feature)
 #if HAVE_FORK
 /* Forgets sources whose descriptors this child has closed, or put to another
  * use, since the fork: as long as the inherited backend can still be asked,
- * which it is once. Locked. */
-static void
+ * which it is once. Returns 0 or a negative errno. Locked. */
+static int
 prune(struct polling *p)
 {
-	int fd = NO_FD;
+	int fd = NO_FD, error;
 
 	if (p->pruned)
-		return;
-	p->pruned = true;
+		return 0;
 	while ((fd = registry_next(&p->registry, fd)) != NO_FD) {
 		struct source *s = registry_find(&p->registry, fd);
 
@@ -1123,7 +1122,9 @@ prune(struct polling *p)
 		    ((s->flags & SOURCE_FILE) && !file_known(fd, s)))
 			forget(p, fd, s);
 	}
-	backend_prune(p->backend);
+	error = backend_prune(p->backend);
+	p->pruned = error == 0;
+	return error;
 }
 
 /* Tells a new backend of every source. Locked. */
@@ -1186,9 +1187,10 @@ polling_reinit(struct polling *p)
 	/* Before a new descriptor takes the number of one that was closed. */
 	lock_acquire(&p->lock);
 	if (is_inherited(p))
-		prune(p);
+		r = prune(p);
 	lock_release(&p->lock);
-	r = backend_open(&fresh, &p->registry);
+	if (r == 0)
+		r = backend_open(&fresh, &p->registry);
 	if (r != 0)
 		return result(r);
 	lock_acquire(&p->lock);

@@ -233,10 +233,11 @@ backend_knows(struct backend *b, int fd, struct source *s)
 	return false;
 }
 
-void
+int
 backend_prune(struct backend *b)
 {
 	file_prune(b->registry);
+	return 0;
 }
 
 /* Brings one changed source up to date. Returns 0 or a negative errno. */

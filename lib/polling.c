@@ -836,6 +836,8 @@ deliver(struct polling *p, struct waiting *w, struct ready *ready, int n)
 #endif
 	for (int i = 0; i < n; i++)
 		w->count += translate(p, w, &ready[i], w->events + w->count);
+	/* What came to nothing may have been in the way of more. */
+	w->again |= n > 0 && w->count == 0;
 	if (unlikely(w->own)) {
 		/* Another thread has been at the queue of files: which ones
 		 * this wait has reported is not known any more. */

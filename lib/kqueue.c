@@ -1206,8 +1206,9 @@ wait_once(struct backend *b, const struct kevent *changes, int count,
 	if (n < 0)
 		return n;
 	reports = collect(b, events, n, n == capacity, out, &woken);
-	/* The wake-up has taken the only room: what of the sources? */
-	if (woken && reports == 0 && n == capacity) {
+	/* A wake-up, or what quiet knotes do not tell, has taken all the room:
+	 * what of the sources? */
+	while (reports == 0 && n == capacity) {
 		n = call(b->kq, NULL, 0, events, capacity, &zero);
 		if (n > 0)
 			reports = collect(

@@ -997,7 +997,10 @@ is_partial(const struct source *s, uint32_t seen)
 
 	if (seen & (SEEN_READ_EOF | SEEN_WRITE_EOF))
 		return (seen & both) != both;
-	return (s->interest & both) == both && (seen & both) != both;
+	/* Reading tells of RDHUP too. */
+	return (s->interest & POLLING_OUT) &&
+	       (s->interest & (POLLING_IN | POLLING_RDHUP)) &&
+	       (seen & both) != both;
 }
 
 /* The conditions that the ends of the directions make of seen. */

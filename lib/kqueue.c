@@ -1214,6 +1214,14 @@ wait_once(struct backend *b, const struct kevent *changes, int count,
 	while (reports == 0 && n == capacity) {
 		n = call(b->kq, NULL, 0, events, capacity, &zero);
 		if (n > 0)
+	/* Changes that failed are told alone. */
+	if (count > 0 && n > 0 && n < capacity &&
+	    (events[0].flags & EV_ERROR)) {
+		int more = call(
+		    b->kq, NULL, 0, events + n, capacity - n, &zero);
+
+		n += more > 0 ? more : 0;
+	}
 			reports = collect(
 			    b, events, n, n == capacity, out, &woken);
 	}

@@ -128,6 +128,7 @@ struct backend {
 	struct lock lock;        /* guards the staged changes */
 	atomic_int staged_count; /* of the array */
 	atomic_uint blocked;     /* threads that may block in kevent() */
+	atomic_bool exposed;     /* others may look whether kq is readable */
 	struct refused refused;
 	struct kevent staged[STAGED_MAX];
 };
@@ -618,6 +619,16 @@ is_broken_pipe(int fd, const struct source *s)
 	       file_is(fd, s->slot);
 }
 
+/* Something refused may have become ready: neither threads in kevent() nor
+ * those who look at the kqueue see that. One of the threads wakes up, wakes the
+ * next, and then they block in refused_wait(). */
+static void
+tell_of_refused(struct backend *b)
+{
+	if (atomic_load(&b->blocked) > 0 || atomic_load(&b->exposed))
+		(void)backend_wake(b);
+}
+
 /* Hands s over to the table of refused descriptors. */
 static int
 refuse(struct backend *b, int fd, struct source *s, enum refused_kind kind)
@@ -628,10 +639,7 @@ refuse(struct backend *b, int fd, struct source *s, enum refused_kind kind)
 		return error;
 	delete_knotes(b, fd);
 	s->kernel = (s->kernel & K_PIPE) | K_REFUSED;
-	/* Threads in kevent() do not see it. One wakes up, wakes the next, and
-	 * then they block in refused_wait(). */
-	if (atomic_load(&b->blocked) > 0)
-		(void)backend_wake(b);
+	tell_of_refused(b);
 	return 0;
 }
 
@@ -756,8 +764,7 @@ backend_add(struct backend *b, int fd, struct source *s)
 			return error;
 		}
 		s->kernel |= K_UNCONNECTED;
-		if (atomic_load(&b->blocked) > 0)
-			(void)backend_wake(b);
+		tell_of_refused(b);
 	}
 	return error;
 }
@@ -883,8 +890,7 @@ apply_one(struct backend *b, int fd, struct source *s, bool at_once)
 			kind = REFUSED_PIPE;
 		/* It is there, so it cannot fail. */
 		(void)refused_set(&b->refused, fd, s, kind);
-		if (atomic_load(&b->blocked) > 0)
-			(void)backend_wake(b);
+		tell_of_refused(b);
 	}
 	if (s->kernel & K_REFUSED)
 		return;
@@ -1208,12 +1214,6 @@ wait_once(struct backend *b, const struct kevent *changes, int count,
 	}
 	if (n < 0)
 		return n;
-	reports = collect(b, events, n, n == capacity, out, &woken);
-	/* A wake-up, or what quiet knotes do not tell, has taken all the room:
-	 * what of the sources? */
-	while (reports == 0 && n == capacity) {
-		n = call(b->kq, NULL, 0, events, capacity, &zero);
-		if (n > 0)
 	/* Changes that failed are told alone. */
 	if (count > 0 && n > 0 && n < capacity &&
 	    (events[0].flags & EV_ERROR)) {
@@ -1222,6 +1222,12 @@ wait_once(struct backend *b, const struct kevent *changes, int count,
 
 		n += more > 0 ? more : 0;
 	}
+	reports = collect(b, events, n, n == capacity, out, &woken);
+	/* A wake-up, or what quiet knotes do not tell, has taken all the room:
+	 * what of the sources? */
+	while (reports == 0 && n == capacity) {
+		n = call(b->kq, NULL, 0, events, capacity, &zero);
+		if (n > 0)
 			reports = collect(
 			    b, events, n, n == capacity, out, &woken);
 	}
@@ -1239,6 +1245,7 @@ wait_beside(struct backend *b, const struct kevent *changes, int count,
 {
 	int share = refused_share(&b->refused, capacity);
 	int n = refused_look(&b->refused, out, share);
+	bool left = n > 0 || share == 0;
 	int m = 0;
 
 	if (n < capacity)
@@ -1251,8 +1258,14 @@ wait_beside(struct backend *b, const struct kevent *changes, int count,
 	if (m < 0 && n == 0)
 		return m;
 	n += m > 0 ? m : 0;
-	if (n == 0 && share == 0)
+	if (n == 0 && share == 0) {
 		n = refused_look(&b->refused, out, capacity);
+		left = n > 0;
+	}
+	/* This wait has taken the wake-up that told of them. */
+	if (left && atomic_load(&b->exposed) &&
+	    atomic_load(&b->refused.armed) > 0)
+		(void)backend_wake(b);
 	if (n == 0 && (timeout == NULL || !clock_is_zero(timeout)))
 		n = refused_wait(&b->refused, b->kq, timeout);
 	return n;
@@ -1302,6 +1315,9 @@ backend_wake(struct backend *b)
 int
 backend_fd(struct backend *b)
 {
+	atomic_store(&b->exposed, true);
+	if (atomic_load(&b->refused.armed) > 0)
+		(void)backend_wake(b);
 	return b->kq;
 }
 

@@ -18,6 +18,7 @@
 
 #include "cancel.h"
 #include "clock.h"
+#include "file.h"
 #include "pollbits.h"
 #include "refused.h"
 
@@ -25,6 +26,7 @@ struct refused_entry {
 	int fd;
 	uint32_t generation; /* of its source */
 	uint32_t interest;   /* of its source */
+	uint32_t identity;   /* of its file, from the source's slot */
 	uint8_t kind;        /* enum refused_kind */
 	bool armed;          /* may be reported */
 	bool oneshot;        /* silent after its next report */
@@ -145,6 +147,7 @@ refused_set(
 		silence(t, e);
 		e->generation = s->generation;
 		e->interest = s->interest;
+		e->identity = s->slot;
 		e->kind = (uint8_t)kind;
 		e->armed = s->flags & SOURCE_ARMED;
 		e->oneshot = source_is_oneshot(s) || source_is_edge(s);
@@ -273,6 +276,16 @@ look_by_poll(const struct refused_entry *e)
 	return conditions;
 }
 
+/* Whether the number still leads to what was added. Neither poll() nor
+ * select() tells that it was closed if it is in use again. */
+static bool
+is_same(const struct refused_entry *e)
+{
+	uint32_t identity;
+
+	return file_identity(e->fd, &identity) == 0 && identity == e->identity;
+}
+
 /* The conditions of one entry that hold now. */
 static uint32_t
 look_at(const struct refused_entry *e)
@@ -332,6 +345,8 @@ refused_look(struct refused *t, struct ready *out, int capacity)
 			      CONDITION_CLOSED;
 		if (conditions == 0)
 			continue;
+		if (!is_same(e))
+			conditions = CONDITION_CLOSED;
 		out[n].fd = e->fd;
 		out[n].generation = e->generation;
 		out[n].conditions = conditions;

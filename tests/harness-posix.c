@@ -36,7 +36,7 @@ const struct suite_part system_parts[] = {
     {"lifetime", add_lifetime_nesting}, {"files", add_files},
     {"signals", add_signals}, {"processes", add_processes},
     {"lifetime", add_inherited_sources}, {"lifetime", add_nested_sources},
-    {NULL, NULL}};
+    {"model", add_model}, {NULL, NULL}};
 
 /* Running */
 

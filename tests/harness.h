@@ -94,6 +94,7 @@ void add_lifetime_limits(Suite *s);
 void add_lifetime_nesting(Suite *s);
 void add_inherited_sources(Suite *s);
 void add_nested_sources(Suite *s);
+void add_model(Suite *s);
 /* Where there are SOCKETs and handles. */
 void add_sockets(Suite *s);
 void add_waitable(Suite *s);

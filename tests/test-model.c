@@ -1,0 +1,1016 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A model of the contract, and a driver that does random things to a poller
+ * and to the model. After each wait the events must be those that the model
+ * has. A seed decides everything, so that a failure can be replayed:
+ *
+ *     POLLING_TEST_SEED=N tests/suites model
+ *
+ * runs this one seed and prints what it does.
+ *
+ * Where the contract leaves a choice, the model has two sets: what an event
+ * must have at least, and what it may have. Only edges and notifications need
+ * that. What is new since the last report of an edge source must be reported;
+ * what merely holds may come along; and if nothing has happened to a source,
+ * it is silent.
+ *
+ * Socket pairs and pipes carry at once what is written to them, so that the
+ * model need not wait for anything.
+ */
+#include "harness.h"
+
+#include "crew.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#define SEEDS 1500
+#define STEPS 150
+
+#define SOCKET_PAIRS 8
+#define PAIRS        12 /* the others are pipes */
+#define ENDS         (2 * PAIRS)
+#define TIMERS       5
+#define POSTS        16
+#define CAPACITY     (4 * ENDS + TIMERS + POSTS)
+#define NUMBERS      1024 /* descriptors are below this */
+
+#define READ_WRITE (POLLING_IN | POLLING_OUT)
+#define ALWAYS     (POLLING_HUP | POLLING_ERR)
+
+/* One end of a pair; the other one has the index with the last bit flipped. */
+struct end {
+	polling_fd fd;
+	bool open;
+	/* What is between the ends. */
+	size_t unread;   /* bytes to be read here */
+	unsigned writes; /* that these bytes came in */
+	bool full;       /* nothing more goes in here */
+	bool shut;       /* it has shut down its writing */
+	bool error;      /* is pending */
+	/* The registration. */
+	bool registered;
+	bool armed;
+	uint32_t interest;
+	enum polling_mode mode;
+	uintptr_t key;
+	/* Of an edge source. */
+	uint32_t news; /* conditions that came since the last report */
+	bool stirred;  /* something happened that may make a report */
+	/* Of the wait that is looked at. */
+	bool seen;
+};
+
+enum timer_state { TIMER_ABSENT, TIMER_FAR, TIMER_DUE };
+
+struct timer {
+	enum timer_state state;
+	bool repeats;
+	uintptr_t key;
+};
+
+#define OPERATIONS     20 /* that are told after a failure */
+#define OPERATION_SIZE 128
+
+struct model {
+	struct polling *p;
+	uint64_t random;
+	uint64_t seed;
+	int step;
+	uint32_t serial; /* of keys and payloads */
+	bool edges;      /* are supported */
+	uint32_t rdhup;  /* POLLING_RDHUP, or 0 where it is not told */
+	uint32_t reset;  /* POLLING_ERR where unread data makes a reset */
+	int nested;      /* the poller's descriptor, or -1 */
+	bool notified;
+	struct end ends[ENDS];
+	/* Numbers of descriptors that were closed while registered. */
+	bool ghosts[NUMBERS];
+	struct timer timers[TIMERS];
+	struct polling_event posts[POSTS];
+	int post_count;
+	struct polling_event events[CAPACITY + 1];
+	char text[OPERATIONS][OPERATION_SIZE];
+	unsigned operations;
+	bool verbose;
+};
+
+/* Telling */
+
+static void note(struct model *m, const char *format, ...) HARNESS_PRINTF(2, 3);
+static void disagree(struct model *m, const char *format, ...)
+    HARNESS_PRINTF(2, 3);
+
+static void
+note(struct model *m, const char *format, ...)
+{
+	char *text = m->text[m->operations++ % OPERATIONS];
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(text, OPERATION_SIZE, format, arguments);
+	va_end(arguments);
+	if (m->verbose)
+		printf("%d: %s\n", m->step, text);
+}
+
+static void
+disagree(struct model *m, const char *format, ...)
+{
+	char what[512], history[OPERATIONS * (OPERATION_SIZE + 2)] = "";
+	unsigned first = m->operations < OPERATIONS
+			     ? 0
+			     : m->operations - OPERATIONS;
+	size_t length = 0;
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(what, sizeof(what), format, arguments);
+	va_end(arguments);
+	for (unsigned i = first; i < m->operations; i++)
+		length += (size_t)snprintf(history + length,
+		    sizeof(history) - length, "\n  %s",
+		    m->text[i % OPERATIONS]);
+	ck_abort_msg("POLLING_TEST_SEED=%" PRIu64 ", step %d: %s, after%s",
+	    m->seed, m->step, what, history);
+}
+
+/* The call, whose result and errno are those of the last operation noted. */
+static void
+expect_result(struct model *m, int result, int error)
+{
+	int got = result == 0 ? 0 : errno;
+
+	if ((result != 0 && result != -1) || got != error)
+		disagree(m, "it gave %d (%s) and not %s", result,
+		    error_text(got), error_text(error));
+}
+
+/* Chance */
+
+/* SplitMix64. */
+static uint64_t
+next_random(struct model *m)
+{
+	uint64_t z = m->random += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+/* One of 0 to count - 1. */
+static unsigned
+pick(struct model *m, unsigned count)
+{
+	return (unsigned)(next_random(m) % count);
+}
+
+/* True once in count times. */
+static bool
+once_in(struct model *m, unsigned count)
+{
+	return pick(m, count) == 0;
+}
+
+/* Each key is another one, and all sizes occur. */
+static uintptr_t
+new_key(struct model *m)
+{
+	return (uintptr_t)(m->serial++ * UINT64_C(0x9e3779b97f4a7c15));
+}
+
+static uint32_t
+random_interest(struct model *m)
+{
+	static const uint32_t interests[] = {POLLING_IN, POLLING_IN,
+	    POLLING_OUT, POLLING_OUT, READ_WRITE, READ_WRITE,
+	    POLLING_IN | POLLING_RDHUP, READ_WRITE | POLLING_RDHUP,
+	    POLLING_RDHUP, POLLING_OUT | POLLING_RDHUP, POLLING_PRI,
+	    POLLING_IN | POLLING_PRI, POLLING_HUP, POLLING_ERR,
+	    POLLING_IN | POLLING_HUP, READ_WRITE | ALWAYS | POLLING_RDHUP, 0};
+
+	return interests[pick(m, sizeof(interests) / sizeof(interests[0]))];
+}
+
+/* The model */
+
+static bool
+is_pipe(int i)
+{
+	return i >= 2 * SOCKET_PAIRS;
+}
+
+/* The first end of a pipe reads, the second writes; sockets do both. */
+static bool
+reads(int i)
+{
+	return !is_pipe(i) || i % 2 == 0;
+}
+
+static bool
+writes(int i)
+{
+	return !is_pipe(i) || i % 2 == 1;
+}
+
+static struct end *
+other_end(struct model *m, int i)
+{
+	return &m->ends[i ^ 1];
+}
+
+static bool
+is_edge(const struct end *e)
+{
+	return e->mode == POLLING_EDGE || e->mode == POLLING_EDGE_ONESHOT;
+}
+
+static bool
+disarms(const struct end *e)
+{
+	return e->mode == POLLING_ONESHOT || e->mode == POLLING_EDGE_ONESHOT;
+}
+
+/* What holds of an open end. */
+static uint32_t
+conditions(struct model *m, int i)
+{
+	const struct end *e = &m->ends[i], *o = other_end(m, i);
+	uint32_t c = 0;
+
+	if (reads(i) && e->unread > 0)
+		c |= POLLING_IN;
+	if (writes(i) && !e->full)
+		c |= POLLING_OUT;
+	if (e->error)
+		c |= POLLING_ERR;
+	if (is_pipe(i)) {
+		if (!o->open)
+			c |= reads(i) ? POLLING_HUP : POLLING_ERR;
+		return c;
+	}
+	if (!o->open || o->shut)
+		c |= POLLING_IN | m->rdhup;
+	if (!o->open || (o->shut && e->shut))
+		c |= POLLING_HUP;
+	return c;
+}
+
+/* What may hold or not: whether a write that would fail would block first. */
+static uint32_t
+doubtful(struct model *m, int i)
+{
+	return m->ends[i].full && m->ends[i].shut ? POLLING_OUT : 0;
+}
+
+/* What is told of these conditions. */
+static uint32_t
+report(const struct end *e, uint32_t c)
+{
+	uint32_t r = c & e->interest & ~ALWAYS;
+
+	if (!e->registered || !e->armed)
+		return 0;
+	if (c & ALWAYS)
+		r |= (c & ALWAYS) | (e->interest & READ_WRITE);
+	return r;
+}
+
+/* What an event of this end must have; 0 if it need not come. */
+static uint32_t
+least(struct model *m, int i)
+{
+	const struct end *e = &m->ends[i];
+	uint32_t c;
+
+	if (!e->open)
+		return 0;
+	c = conditions(m, i);
+	return report(e, is_edge(e) ? c & e->news : c);
+}
+
+/* What it may have at most; 0 if it may not come. */
+static uint32_t
+most(struct model *m, int i)
+{
+	const struct end *e = &m->ends[i];
+
+	if (!e->open || (is_edge(e) && e->news == 0 && !e->stirred))
+		return 0;
+	return report(e, conditions(m, i) | doubtful(m, i));
+}
+
+/* New conditions, which an edge source that asks for them reports. */
+static void
+is_new(struct end *e, uint32_t news)
+{
+	if (!e->registered || !e->armed)
+		return;
+	e->news |= news;
+	if (news & (e->interest | ALWAYS))
+		e->stirred = true;
+}
+
+/* Something that may be new: whether it is told is left open. */
+static void
+may_be_new(struct end *e, uint32_t news)
+{
+	if (news & (e->interest | ALWAYS))
+		e->stirred = true;
+}
+
+static void
+set_registration(struct model *m, int i, uint32_t interest,
+    enum polling_mode mode, uintptr_t key)
+{
+	struct end *e = &m->ends[i];
+
+	e->registered = true;
+	e->armed = interest != 0;
+	e->interest = interest;
+	e->mode = mode;
+	e->key = key;
+	/* It is looked at as if all of it were new. */
+	e->news = UINT32_MAX;
+	e->stirred = true;
+}
+
+static bool
+mode_is_known(struct model *m, enum polling_mode mode)
+{
+	return m->edges || mode == POLLING_ONESHOT || mode == POLLING_LEVEL;
+}
+
+/* Sources */
+
+static const char *
+end_name(int i)
+{
+	static char names[4][16];
+	static unsigned next;
+	char *name = names[next++ % 4];
+
+	(void)snprintf(name, sizeof(names[0]), "%s%d.%d",
+	    is_pipe(i) ? "pipe" : "socket", i / 2, i % 2);
+	return name;
+}
+
+static bool
+number_is_used(struct model *m, polling_fd fd)
+{
+	for (int i = 0; i < ENDS; i++) {
+		if (m->ends[i].open && m->ends[i].fd == fd)
+			return true;
+	}
+	return fcntl(fd, F_GETFD) != -1;
+}
+
+static void
+do_add(struct model *m, int i)
+{
+	struct end *e = &m->ends[i];
+	uint32_t interest = random_interest(m);
+	enum polling_mode mode = (enum polling_mode)pick(m, MODES);
+	uintptr_t key = new_key(m);
+	int error = 0;
+
+	note(m, "add %s for %s, %s", end_name(i), event_names(interest),
+	    mode_name(mode));
+	if (!e->open && number_is_used(m, e->fd))
+		return;
+	if (!mode_is_known(m, mode))
+		error = ENOTSUP;
+	else if (!e->open)
+		error = EBADF;
+	else if (e->registered)
+		error = EEXIST;
+	expect_result(m, polling_add(m->p, e->fd, interest, mode, key), error);
+	/* Some kernels can be asked for a source, but look at it again then. */
+	if (error == EEXIST)
+		may_be_new(e, UINT32_MAX);
+	if (error != 0)
+		return;
+	m->ghosts[e->fd] = false;
+	set_registration(m, i, interest, mode, key);
+}
+
+static void
+do_modify(struct model *m, int i)
+{
+	struct end *e = &m->ends[i];
+	uint32_t interest = random_interest(m);
+	enum polling_mode mode = (enum polling_mode)pick(m, MODES);
+	uintptr_t key = new_key(m);
+	int error = 0, result;
+
+	note(m, "modify %s to %s, %s", end_name(i), event_names(interest),
+	    mode_name(mode));
+	if (!mode_is_known(m, mode))
+		error = ENOTSUP;
+	else if (!e->registered)
+		error = ENOENT;
+	/* What this means for the next one of the number is left open. */
+	if (e->open ? m->ghosts[e->fd] : number_is_used(m, e->fd))
+		return;
+	result = polling_modify(m->p, e->fd, interest, mode, key);
+	if (m->ghosts[e->fd] && error == ENOENT && result == 0)
+		return;
+	expect_result(m, result, error);
+	if (error == 0)
+		set_registration(m, i, interest, mode, key);
+}
+
+static void
+do_delete(struct model *m, int i)
+{
+	struct end *e = &m->ends[i];
+	int result;
+
+	if (!e->open && number_is_used(m, e->fd))
+		return;
+	note(m, "delete %s", end_name(i));
+	result = polling_delete(m->p, e->fd);
+	if (!m->ghosts[e->fd] || result != 0)
+		expect_result(m, result, e->registered ? 0 : ENOENT);
+	m->ghosts[e->fd] = false;
+	e->registered = false;
+}
+
+static void
+do_refused(struct model *m, int i)
+{
+	struct end *e = &m->ends[i];
+
+	if (!e->open)
+		return;
+	note(m, "add and modify %s with what is refused", end_name(i));
+	expect_result(
+	    m, polling_add(m->p, e->fd, 1u << 30, POLLING_LEVEL, 0), EINVAL);
+	expect_result(m,
+	    polling_modify(m->p, e->fd, POLLING_TIMER, POLLING_LEVEL, 0),
+	    EINVAL);
+	expect_result(m,
+	    polling_modify(
+		m->p, e->fd, POLLING_IN, (enum polling_mode)MODES, 0),
+	    EINVAL);
+}
+
+/* What lies between the ends */
+
+#define CHUNK 16384
+
+static void
+do_write(struct model *m, int i)
+{
+	static const char bytes[8];
+	struct end *e = &m->ends[i], *o = other_end(m, i);
+	size_t count = 1 + pick(m, sizeof(bytes));
+	long n;
+
+	if (!e->open || !writes(i) || (!e->full && o->writes >= 24))
+		return;
+	note(m, "write %zu to %s", count, end_name(i));
+	n = write_fd(e->fd, bytes, count);
+	if (!o->open || e->shut) {
+		if (n != -1 || errno != EPIPE)
+			disagree(m, "write gave %ld", n);
+	} else if (e->full) {
+		if (n != -1 || !would_block())
+			disagree(m, "write gave %ld", n);
+		/* Linux tells the reader of a pipe all the same. */
+		may_be_new(o, POLLING_IN);
+	} else {
+		if (n != (long)count)
+			disagree(m, "write gave %ld", n);
+		o->unread += count;
+		o->writes++;
+		is_new(o, POLLING_IN);
+	}
+}
+
+static void
+do_fill(struct model *m, int i)
+{
+	static const char bytes[CHUNK];
+	struct end *e = &m->ends[i], *o = other_end(m, i);
+	size_t size = sizeof(bytes);
+
+	if (!e->open || !o->open || !writes(i) || e->shut || e->full)
+		return;
+	note(m, "fill %s", end_name(i));
+	while (size > 0) {
+		long n = write_fd(e->fd, bytes, size);
+
+		if (n > 0)
+			o->unread += (size_t)n;
+		else if (would_block())
+			size /= 16;
+		else
+			disagree(m, "write gave %ld", n);
+	}
+	e->full = true;
+	is_new(o, POLLING_IN);
+}
+
+/* The count bytes were taken at this end. */
+static void
+was_read(struct model *m, int i, size_t count)
+{
+	struct end *e = &m->ends[i], *o = other_end(m, i);
+
+	e->unread -= count;
+	if (e->unread > 0)
+		return;
+	e->writes = 0;
+	if (o->full)
+		is_new(o, POLLING_OUT);
+	o->full = false;
+}
+
+static void
+do_read(struct model *m, int i)
+{
+	static char bytes[CHUNK];
+	struct end *e = &m->ends[i], *o = other_end(m, i);
+	size_t count = e->unread;
+	long n;
+
+	if (!e->open || !reads(i))
+		return;
+	/* There is no telling where in between there is room again. */
+	if (!o->full && once_in(m, 2))
+		count = 1 + pick(m, 16);
+	note(m, "read %zu from %s", count, end_name(i));
+	if (e->unread == 0) {
+		n = read_fd(e->fd, bytes, 1);
+		if (e->error              ? n != -1 || errno != ECONNRESET
+		    : !o->open || o->shut ? n != 0
+					  : n != -1 || !would_block())
+			disagree(m, "read gave %ld", n);
+		e->error = false;
+		return;
+	}
+	/* Room is told with a hang-up that was told before. */
+	may_be_new(o, POLLING_OUT | (conditions(m, i ^ 1) & ALWAYS));
+	if (count > e->unread)
+		count = e->unread;
+	while (count > 0) {
+		size_t part = count < CHUNK ? count : CHUNK;
+
+		n = read_fd(e->fd, bytes, part);
+		if (n <= 0)
+			disagree(m, "read gave %ld", n);
+		was_read(m, i, (size_t)n);
+		count -= (size_t)n;
+	}
+}
+
+static void
+do_shut(struct model *m, int i)
+{
+	struct end *e = &m->ends[i], *o = other_end(m, i);
+
+	if (!e->open || is_pipe(i) || e->shut || !o->open)
+		return;
+	note(m, "shut down writing of %s", end_name(i));
+	if (shutdown(e->fd, SHUT_WR) != 0)
+		disagree(m, "%s", error_text(errno));
+	e->shut = true;
+	may_be_new(e, UINT32_MAX);
+	may_be_new(o, UINT32_MAX);
+	is_new(o, POLLING_IN | POLLING_RDHUP);
+	if (o->shut) {
+		is_new(o, POLLING_HUP);
+		is_new(e, POLLING_HUP);
+	}
+}
+
+static void
+close_end(struct model *m, int i)
+{
+	struct end *e = &m->ends[i], *o = other_end(m, i);
+	bool unread = e->unread > 0;
+
+	if (!e->open)
+		return;
+	if (e->registered)
+		m->ghosts[e->fd] = true;
+	close_fd(e->fd);
+	e->open = e->registered = false;
+	e->unread = 0;
+	if (!o->open)
+		return;
+	may_be_new(o, UINT32_MAX);
+	is_new(o, POLLING_IN | POLLING_RDHUP | POLLING_HUP);
+	if (is_pipe(i) && reads(i))
+		is_new(o, POLLING_ERR);
+	if (!is_pipe(i) && unread && m->reset) {
+		o->error = true;
+		is_new(o, POLLING_ERR);
+	}
+}
+
+static void
+do_close(struct model *m, int i)
+{
+	if (!m->ends[i].open)
+		return;
+	if (once_in(m, 2))
+		do_delete(m, i);
+	note(m, "close %s", end_name(i));
+	close_end(m, i);
+}
+
+static void
+make_pair(struct model *m, int pair)
+{
+	struct end *ends = &m->ends[2 * pair];
+	polling_fd fds[2];
+
+	if (is_pipe(2 * pair))
+		make_pipe(fds);
+	else
+		make_socketpair(fds);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_lt(fds[i], NUMBERS);
+		ends[i] = (struct end){.fd = fds[i], .open = true};
+	}
+}
+
+static void
+do_renew(struct model *m, int i)
+{
+	note(m, "close both and make a new %s", end_name(i & ~1));
+	close_end(m, i);
+	close_end(m, i ^ 1);
+	make_pair(m, i / 2);
+}
+
+/* Timers, posts, notifications */
+
+static struct timespec
+timer_first(bool due)
+{
+	return due ? (struct timespec){0, 0} : (struct timespec){3600, 0};
+}
+
+static void
+do_set_timer(struct model *m, bool adds)
+{
+	static const struct timespec day = {86400, 0};
+	unsigned id = pick(m, TIMERS);
+	struct timer *t = &m->timers[id];
+	bool due = once_in(m, 2), repeats = once_in(m, 2);
+	struct timespec first = timer_first(due);
+	const struct timespec *interval = repeats ? &day : NULL;
+	uintptr_t key = new_key(m);
+	int error;
+
+	note(m, "%s timer %u, %s, %s", adds ? "add" : "modify", id,
+	    due ? "due" : "far", repeats ? "repeating" : "once");
+	if (adds) {
+		error = t->state == TIMER_ABSENT ? 0 : EEXIST;
+		expect_result(m,
+		    polling_add_timer(m->p, id, &first, interval, key), error);
+	} else {
+		error = t->state == TIMER_ABSENT ? ENOENT : 0;
+		expect_result(m,
+		    polling_modify_timer(m->p, id, &first, interval, key),
+		    error);
+	}
+	if (error == 0)
+		*t = (struct timer){due ? TIMER_DUE : TIMER_FAR, repeats, key};
+}
+
+static void
+do_delete_timer(struct model *m)
+{
+	unsigned id = pick(m, TIMERS);
+	struct timer *t = &m->timers[id];
+
+	note(m, "delete timer %u", id);
+	expect_result(m, polling_delete_timer(m->p, id),
+	    t->state == TIMER_ABSENT ? ENOENT : 0);
+	t->state = TIMER_ABSENT;
+}
+
+static void
+do_post(struct model *m)
+{
+	struct polling_event *event = &m->posts[m->post_count];
+
+	if (m->post_count == POSTS)
+		return;
+	event->key = new_key(m);
+	event->events = (uint32_t)next_random(m);
+	event->data = m->serial++;
+	note(m, "post %" PRIu32, event->data);
+	expect_result(m, polling_post(m->p, event), 0);
+	m->post_count++;
+}
+
+static void
+do_notify(struct model *m)
+{
+	note(m, "notify");
+	expect_result(m, polling_notify(m->p), 0);
+	m->notified = true;
+}
+
+/* Waiting */
+
+/* How many events there must be. */
+static int
+count_due(struct model *m)
+{
+	int count = m->post_count;
+
+	for (int i = 0; i < ENDS; i++)
+		count += least(m, i) != 0;
+	for (int i = 0; i < TIMERS; i++)
+		count += m->timers[i].state == TIMER_DUE;
+	return count;
+}
+
+static bool
+take_post(struct model *m, const struct polling_event *event)
+{
+	const struct polling_event *first = &m->posts[0];
+
+	if (m->post_count == 0 || event->key != first->key)
+		return false;
+	note(m, "  post %" PRIu32, event->data);
+	if (event->events != first->events || event->data != first->data)
+		disagree(m, "another post was sent");
+	m->post_count--;
+	memmove(m->posts, m->posts + 1,
+	    (size_t)m->post_count * sizeof(m->posts[0]));
+	return true;
+}
+
+static bool
+take_timer(struct model *m, const struct polling_event *event)
+{
+	for (int i = 0; i < TIMERS; i++) {
+		struct timer *t = &m->timers[i];
+
+		if (t->state == TIMER_ABSENT || t->key != event->key)
+			continue;
+		note(m, "  timer %d", i);
+		if (t->state != TIMER_DUE)
+			disagree(m, "it is not due");
+		if (event->events != POLLING_TIMER || event->data != 1)
+			disagree(m, "it came with %s and %" PRIu32,
+			    event_names(event->events), event->data);
+		t->state = t->repeats ? TIMER_FAR : TIMER_ABSENT;
+		return true;
+	}
+	return false;
+}
+
+static bool
+take_end(struct model *m, const struct polling_event *event)
+{
+	for (int i = 0; i < ENDS; i++) {
+		struct end *e = &m->ends[i];
+		uint32_t must, may;
+
+		if (!e->registered || e->key != event->key)
+			continue;
+		note(m, "  %s has %s", end_name(i), event_names(event->events));
+		if (e->seen)
+			disagree(m, "it came twice");
+		e->seen = true;
+		must = least(m, i);
+		may = most(m, i);
+		if (may == 0)
+			disagree(m, "it must be silent");
+		if (event->events == 0 || (event->events & must) != must ||
+		    (event->events & ~may) != 0)
+			disagree(m, "it must have %s and may have %s",
+			    event_names(must), event_names(may));
+		if (event->data != 0)
+			disagree(m, "its data is %" PRIu32, event->data);
+		e->news = 0;
+		e->stirred = false;
+		e->armed = !disarms(e);
+		return true;
+	}
+	return false;
+}
+
+/* All that can come has come. */
+static void
+expect_no_more(struct model *m)
+{
+	for (int i = 0; i < ENDS; i++) {
+		struct end *e = &m->ends[i];
+
+		if (!e->seen && least(m, i) != 0)
+			disagree(m, "%s is missing, with %s", end_name(i),
+			    event_names(least(m, i)));
+		e->news = 0;
+		e->stirred = false;
+	}
+	for (int i = 0; i < TIMERS; i++) {
+		if (m->timers[i].state == TIMER_DUE)
+			disagree(m, "timer %d is missing", i);
+	}
+	if (m->post_count > 0)
+		disagree(m, "a post is missing");
+}
+
+static void
+expect_readable(struct model *m)
+{
+	struct pollfd poller = {.fd = m->nested, .events = POLLIN};
+
+	/* A timer of the kernel may be a little late. */
+	if (m->nested >= 0 && poll(&poller, 1, LONG_MS) != 1)
+		disagree(m, "the poller's descriptor is not readable");
+}
+
+static void
+wait_for(struct model *m, int capacity)
+{
+	int due = count_due(m), count, timeout_ms = 0;
+
+	for (int i = 0; i < ENDS; i++)
+		m->ends[i].seen = false;
+	if (due > 0)
+		expect_readable(m);
+	/* It comes back at once, whatever the time. */
+	if ((due > 0 || m->notified) && once_in(m, 4))
+		timeout_ms = LONG_MS;
+	note(m, "wait for %d, %d due%s", capacity, due,
+	    m->notified ? ", notified" : "");
+	count = wait_ms(m->p, m->events, capacity, timeout_ms);
+	if (count < 0)
+		disagree(m, "polling_wait: %s", error_text(errno));
+	if (count > capacity)
+		disagree(m, "%d events came", count);
+	for (int i = 0; i < count; i++) {
+		const struct polling_event *event = &m->events[i];
+
+		if (!take_post(m, event) && !take_timer(m, event) &&
+		    !take_end(m, event))
+			disagree(m, "a stray event: %#" PRIxPTR " with %s",
+			    event->key, event_names(event->events));
+	}
+	for (int i = 0; i < ENDS && capacity < CAPACITY; i++) {
+		/* There may have been no room for its other direction. */
+		if (m->ends[i].seen)
+			may_be_new(&m->ends[i], UINT32_MAX);
+	}
+	/* Fewer than fit may come, but not none. */
+	if (!m->notified && capacity == CAPACITY)
+		expect_no_more(m);
+	else if (!m->notified && due > 0 && count == 0)
+		disagree(m, "nothing came");
+	m->notified = false;
+}
+
+static void
+do_wait(struct model *m)
+{
+	unsigned few = 1 + pick(m, 4);
+
+	wait_for(m, once_in(m, 3) ? (int)few : CAPACITY);
+}
+
+/* With room for a few, every source gets its turn. */
+static void
+do_wait_for_all(struct model *m)
+{
+	int capacity = 1 + (int)pick(m, 3);
+	int waits = 16 * count_due(m) + 16, left = 1;
+	bool waited[ENDS];
+
+	for (int i = 0; i < ENDS; i++)
+		waited[i] = least(m, i) != 0;
+	while (left > 0) {
+		if (waits-- == 0)
+			disagree(m, "some source is starved");
+		wait_for(m, capacity);
+		left = m->post_count;
+		for (int i = 0; i < ENDS; i++) {
+			if (m->ends[i].seen)
+				waited[i] = false;
+			left += waited[i];
+		}
+	}
+}
+
+/* Driving */
+
+static void
+do_something(struct model *m)
+{
+	int i = (int)pick(m, ENDS);
+	unsigned what = pick(m, 100);
+
+	if (what < 20)
+		do_wait(m);
+	else if (what < 36)
+		do_add(m, i);
+	else if (what < 50)
+		do_modify(m, i);
+	else if (what < 55)
+		do_delete(m, i);
+	else if (what < 67)
+		do_write(m, i);
+	else if (what < 69)
+		do_fill(m, i);
+	else if (what < 79)
+		do_read(m, i);
+	else if (what < 83)
+		do_shut(m, i);
+	else if (what < 86)
+		do_close(m, i);
+	else if (what < 89)
+		do_renew(m, i);
+	else if (what < 92)
+		do_set_timer(m, once_in(m, 2));
+	else if (what < 93)
+		do_delete_timer(m);
+	else if (what < 96)
+		do_post(m);
+	else if (what < 97)
+		do_notify(m);
+	else if (what < 98)
+		do_refused(m, i);
+	else
+		do_wait_for_all(m);
+}
+
+/* Does a socket that is closed with data unread reset the connection? */
+static uint32_t
+ask_reset(void)
+{
+	polling_fd pair[2];
+	uint32_t reset;
+
+	make_socketpair(pair);
+	if (write_fd(pair[0], "", 1) != 1)
+		ck_abort_msg("write: %s", error_text(errno));
+	close_fd(pair[1]);
+	reset = socket_error(pair[0]) == ECONNRESET ? POLLING_ERR : 0;
+	close_fd(pair[0]);
+	return reset;
+}
+
+static void
+run_seed(uint64_t seed, bool verbose)
+{
+	static struct model model;
+	struct model *m = &model;
+
+	*m = (struct model){.p = polling_create(0),
+	    .random = seed,
+	    .seed = seed,
+	    .reset = ask_reset(),
+	    .nested = -1,
+	    .verbose = verbose};
+	if (m->p == NULL)
+		ck_abort_msg("polling_create: %s", error_text(errno));
+	m->edges = polling_supports(m->p, POLLING_FEATURE_EDGE);
+	if (polling_supports(m->p, POLLING_FEATURE_RDHUP))
+		m->rdhup = POLLING_RDHUP;
+	if (once_in(m, 4))
+		m->nested = polling_get_fd(m->p);
+	for (int i = 0; i < PAIRS; i++)
+		make_pair(m, i);
+	for (m->step = 0; m->step < STEPS; m->step++)
+		do_something(m);
+	wait_for(m, CAPACITY);
+	polling_destroy(m->p);
+	for (int i = 0; i < ENDS; i++) {
+		if (m->ends[i].open)
+			close_fd(m->ends[i].fd);
+	}
+}
+
+START_TEST(random_operations_follow_the_model)
+{
+	const char *text = getenv("POLLING_TEST_SEED");
+	int count = scaled(SEEDS);
+
+	if (text != NULL) {
+		run_seed(strtoull(text, NULL, 10), true);
+		return;
+	}
+	for (int seed = 1; seed <= count; seed++)
+		run_seed((uint64_t)seed, false);
+}
+END_TEST
+
+void
+add_model(Suite *s)
+{
+	CASE(s, random_operations_follow_the_model);
+}

@@ -541,6 +541,8 @@ struct waiting {
 	unsigned changes;             /* polling.changes as it began to look */
 	bool counted;                 /* among the sleepers */
 	bool keeps;                   /* it was to wake up for a timer */
+	struct ready *batch;          /* what is being delivered */
+	int stale;                    /* reports at its head that fit nothing */
 };
 
 /*
@@ -570,14 +572,16 @@ verify(struct polling *p, int fd, struct source *s, uint32_t report)
 	return 0;
 }
 
-/* A report that fits no source of the registry. Locked. */
+/* A report that fits no source of the registry. The backend is told when the
+ * batch is done, since what it does may make the rest of it stale too.
+ * Locked. */
 static bool
-translate_other(
-    struct polling *p, const struct ready *ready, struct polling_event *event)
+translate_other(struct polling *p, struct waiting *w, const struct ready *ready,
+    struct polling_event *event)
 {
 	if (ready->conditions & CONDITION_PROCESS)
 		return process_report(p, ready, event);
-	backend_stale(p->backend, ready->fd);
+	w->batch[w->stale++] = *ready;
 	return false;
 }
 
@@ -591,7 +595,7 @@ translate(struct polling *p, struct waiting *w, const struct ready *ready,
 	uint32_t report;
 
 	if (unlikely(s == NULL || s->generation != ready->generation))
-		return translate_other(p, ready, event);
+		return translate_other(p, w, ready, event);
 	if (unlikely(conditions & CONDITION_LOOK))
 		conditions = backend_look(p->backend, ready->fd, s, conditions);
 	if (unlikely(conditions & CONDITION_CLOSED)) {
@@ -834,8 +838,12 @@ deliver(struct polling *p, struct waiting *w, struct ready *ready, int n)
 #if HAVE_HANDLES
 	backend_look_at_all(p->backend, ready, n);
 #endif
+	w->batch = ready;
+	w->stale = 0;
 	for (int i = 0; i < n; i++)
 		w->count += translate(p, w, &ready[i], w->events + w->count);
+	for (int i = 0; i < w->stale; i++)
+		backend_stale(p->backend, ready[i].fd);
 	/* What came to nothing may have been in the way of more. */
 	w->again |= n > 0 && w->count == 0;
 	if (unlikely(w->own)) {

@@ -3,7 +3,10 @@
 #
 # headers.sh - <polling.h> compiles alone, in every language that may include
 # it, twice in one file, without a warning and without the configuration of
-# the build.
+# the build. A program in C++, doc/examples/raii.cc, is linked with the library
+# and run.
+#
+# From the environment: srcdir, CC, CXX, CFLAGS, LDFLAGS, LIBTOOL and WINE_RUNS.
 
 set -eu
 srcdir=${srcdir:-.}
@@ -61,6 +64,42 @@ system() {
     fi
 }
 
+# example STANDARD: the one in C++, in which that is the oldest.
+example() {
+    # What the library was made with, such as a sanitizer, is needed to link; to
+    # compile, much of it may be for C only.
+    # shellcheck disable=SC2086
+    if $CXX -std="$1" $strict -I"$srcdir/include" -c -o "$scratch/raii.o" \
+        "$srcdir/doc/examples/raii.cc" 2>"$scratch/errors" &&
+        $LIBTOOL --silent --tag=CC --mode=link $CXX ${CFLAGS-} ${LDFLAGS-} \
+            -o "$scratch/raii" "$scratch/raii.o" lib/libpolling.la \
+            2>"$scratch/errors" &&
+        "$scratch/raii" >"$scratch/said" 2>"$scratch/errors" &&
+        [ "$(head -n 4 "$scratch/said")" = 'read: line 1
+read: line 2
+read: line 3
+nothing more' ]; then
+        echo "raii.cc, $1: compiles and runs"
+    else
+        echo "raii.cc, $1: does not compile, or not do what it should"
+        cat "$scratch/errors" "$scratch/said"
+        status=1
+    fi
+}
+
+# linked: true if a program of both compilers can be made and runs.
+linked() {
+    echo 'extern "C" int c(void); int main() { return c(); }' \
+        >"$scratch/main.cc"
+    echo 'int c(void); int c(void) { return 0; }' >"$scratch/c.c"
+    # shellcheck disable=SC2086
+    $CC ${CFLAGS-} -c -o "$scratch/c.o" "$scratch/c.c" 2>/dev/null &&
+        $CXX -c -o "$scratch/main.o" "$scratch/main.cc" 2>/dev/null &&
+        $CXX ${CFLAGS-} ${LDFLAGS-} -o "$scratch/main" "$scratch/main.o" \
+            "$scratch/c.o" 2>/dev/null &&
+        "$scratch/main" 2>/dev/null
+}
+
 # The one for C++ may be there for this machine only.
 # shellcheck disable=SC2086
 if [ "$(system "$CXX" c++)" != "$(system "$CC" c)" ]; then
@@ -71,6 +110,16 @@ elif $CXX -c -o "$scratch/x.o" "$scratch/x.cc" 2>/dev/null; then
     for standard in c++11 c++14 c++17 c++20; do
         try "$CXX" "$standard" cc
     done
+    : >"$scratch/said"
+    if [ "${WINE_RUNS:-native}" != native ]; then
+        echo "raii.cc: not checked, it is for POSIX systems"
+    elif [ -z "${LIBTOOL-}" ]; then
+        echo "raii.cc: not checked, this is not make check"
+    elif linked; then
+        example c++11
+    else
+        echo "raii.cc: not checked, $CXX makes no programs with $CC"
+    fi
 else
     echo "C++: not checked, no compiler for it"
 fi

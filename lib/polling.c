@@ -522,6 +522,10 @@ polling_delete_waitable(struct polling *p, void *handle)
 }
 #endif
 
+/* A wait that is not to block looks again so often after looks in vain: a
+ * report that the kernel repeats for ever must not keep it. */
+#define VAIN_MAX 100
+
 /* One wait's progress, shared by the steps below. */
 struct waiting {
 	struct polling_event *events; /* the caller's */
@@ -537,6 +541,7 @@ struct waiting {
 	bool ended;                   /* a notification ends this wait */
 	bool looked;                  /* without sleeping */
 	bool again;                   /* what it saw was in the way of more */
+	unsigned vain;                /* times that it has looked again */
 	bool doubtful;                /* sources have changed since it began */
 	unsigned changes;             /* polling.changes as it began to look */
 	bool counted;                 /* among the sleepers */
@@ -967,7 +972,7 @@ wait_until(struct polling *p, struct waiting *w, const struct timespec *time,
 		if (time == NULL)
 			continue;
 		if (timeout == &no_time) {
-			if (unlikely(w->again)) {
+			if (unlikely(w->again) && w->vain++ < VAIN_MAX) {
 				w->again = false;
 				continue;
 			}

@@ -276,16 +276,6 @@ look_by_poll(const struct refused_entry *e)
 	return conditions;
 }
 
-/* Whether the number still leads to what was added. Neither poll() nor
- * select() tells that it was closed if it is in use again. */
-static bool
-is_same(const struct refused_entry *e)
-{
-	uint32_t identity;
-
-	return file_identity(e->fd, &identity) == 0 && identity == e->identity;
-}
-
 /* The conditions of one entry that hold now. */
 static uint32_t
 look_at(const struct refused_entry *e)
@@ -345,7 +335,9 @@ refused_look(struct refused *t, struct ready *out, int capacity)
 			      CONDITION_CLOSED;
 		if (conditions == 0)
 			continue;
-		if (!is_same(e))
+		/* Neither poll() nor select() tells that it was closed if the
+		 * number is in use again. */
+		if (!file_is(e->fd, e->identity))
 			conditions = CONDITION_CLOSED;
 		out[n].fd = e->fd;
 		out[n].generation = e->generation;

@@ -554,7 +554,7 @@ open_hangup(struct backend *b)
 static void
 replace_instance(struct backend *b)
 {
-	int old, epfd;
+	int old, epfd, error;
 
 	if (open_hangup(b) != 0)
 		return;
@@ -571,10 +571,15 @@ replace_instance(struct backend *b)
 	if (b->outer >= 0 &&
 	    control(b->outer, EPOLL_CTL_ADD, epfd, EPOLLIN, WAKE_TOKEN) != 0)
 		goto close_new;
-	if (control(old, EPOLL_CTL_ADD, b->hangup, EPOLLIN, WAKE_TOKEN) != 0)
+	/* Any other error is of a program that has put its number to another
+	 * use, and would come again. */
+	error = control(old, EPOLL_CTL_ADD, b->hangup, EPOLLIN, WAKE_TOKEN);
+	if (error == -ENOSPC || error == -ENOMEM)
 		goto close_new;
 	if (dup3(epfd, b->epfd, O_CLOEXEC) < 0) {
-		(void)control(old, EPOLL_CTL_DEL, b->hangup, 0, WAKE_TOKEN);
+		if (error == 0)
+			(void)control(
+			    old, EPOLL_CTL_DEL, b->hangup, 0, WAKE_TOKEN);
 		goto close_new;
 	}
 	raise_generations(b);

@@ -58,6 +58,12 @@ if [ -f lib/libpolling.sym ]; then
     sort lib/libpolling.sym >"$scratch/list"
     compare lib/libpolling.sym "$scratch/list"
 fi
+if [ "$map" = lib/libpolling.map ]; then
+    symbols=doc/packaging/debian/libpolling0.symbols
+    sed -n 's/^ \(polling_[a-z_]*\)@.*/\1/p' "$srcdir/$symbols" |
+        sort >"$scratch/symbols"
+    compare "$symbols" "$scratch/symbols"
+fi
 
 # What the compiler puts before each name of C for the linker: an underscore on
 # 32-bit Windows and Apple's systems, nothing on most others.

@@ -71,16 +71,16 @@ while read -r scene events limit; do
     fi
     echo "$result $scene: $each instructions for an event (at most $limit)"
 done <<LIMITS
-level-1 1 365
-level-1-timeout 1 380
+level-1 1 395
+level-1-timeout 1 400
 level-100 100 90
-edge-1 1 365
+edge-1 1 395
 edge-100 100 90
-oneshot-1 1 600
+oneshot-1 1 620
 oneshot-100 100 325
 late-100 50 415
 churn-1 1 980
 notify 1 275
-timers 100 1180
+timers 100 1240
 LIMITS
 exit "$failed"

@@ -127,7 +127,10 @@ file_is(int fd, uint32_t identity)
 	uint32_t now;
 	int error = file_identity(fd, &now);
 
-	return error == 0 ? now == identity : error != -EBADF;
+	if (error == 0)
+		return now == identity;
+	/* BSDs and macOS say EBADF of a terminal that was revoked, too. */
+	return error != -EBADF || fcntl(fd, F_GETFD) >= 0;
 }
 
 bool

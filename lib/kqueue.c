@@ -1251,10 +1251,8 @@ wait_beside(struct backend *b, const struct kevent *changes, int count,
 	if (n < capacity)
 		m = wait_once(b, changes, count, out + n, capacity - n, &zero);
 	else
-		/* No room: at least they are made. One that fails is of a
-		 * descriptor that was closed. */
-		for (int i = 0; i < count; i++)
-			(void)change(b->kq, &changes[i], 1);
+		/* No room to tell of one that fails: the next wait. */
+		(void)change_each(b, changes, count, out, 0);
 	if (m < 0 && n == 0)
 		return m;
 	n += m > 0 ? m : 0;
@@ -1293,6 +1291,11 @@ backend_wait(struct backend *b, struct ready *out, int capacity,
 	n = wait_once(b, staged, count, out, capacity, timeout);
 	if (blocks)
 		atomic_fetch_sub(&b->blocked, 1);
+	/* Since it began something was refused, and it has taken the wake-up
+	 * that told of that. */
+	if (unlikely(atomic_load(&b->refused.armed) > 0) &&
+	    atomic_load(&b->exposed))
+		(void)backend_wake(b);
 	return n;
 }
 

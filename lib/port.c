@@ -455,11 +455,13 @@ backend_wait(struct backend *b, struct ready *out, int capacity,
     const struct timespec *timeout)
 {
 	int share = capacity, n = 0, m = 0;
+	bool left = true; /* beside the port, for all that is known */
 
 	if (unlikely(atomic_load(&b->refused.armed) > 0)) {
 		share = refused_share(&b->refused, capacity);
 		n = refused_look(&b->refused, out, share);
-		if (n > 0 || share == 0)
+		left = n > 0 || share == 0;
+		if (left)
 			timeout = &zero;
 	}
 	if (unlikely(atomic_load(&b->starved)))
@@ -468,11 +470,17 @@ backend_wait(struct backend *b, struct ready *out, int capacity,
 		timeout = clock_shorter(timeout, &longest);
 	if (n < capacity)
 		m = wait_once(b, out + n, capacity - n, timeout);
-	if (m < 0)
-		return n > 0 ? n : m;
-	if (n + m == 0 && share == 0)
-		return refused_look(&b->refused, out, capacity);
-	return n + m;
+	if (m < 0 && n == 0)
+		return m;
+	n += m > 0 ? m : 0;
+	if (n == 0 && share == 0) {
+		n = refused_look(&b->refused, out, capacity);
+		left = n > 0;
+	}
+	/* This wait may have taken the wake-up that told of them. */
+	if (left && atomic_load(&b->refused.armed) > 0)
+		(void)backend_wake(b);
+	return n;
 }
 
 int

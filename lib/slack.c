@@ -44,10 +44,11 @@ slack_tighten(const struct timespec *timeout)
 		return 0;
 	slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
 	/* A thread of a real-time class has none, and whoever has set more
-	 * than usual wants to be woken up rarely. */
-	if (slack >= 0 && (slack <= LEAST_SLACK || slack > USUAL_SLACK))
+	 * than usual, be it more than an int can say, wants to be woken up
+	 * rarely. */
+	if (slack != -1 && (slack <= LEAST_SLACK || slack > USUAL_SLACK))
 		return 0;
-	if (slack >= 0 && prctl(PR_SET_TIMERSLACK, LEAST_SLACK, 0, 0, 0) == 0)
+	if (slack != -1 && prctl(PR_SET_TIMERSLACK, LEAST_SLACK, 0, 0, 0) == 0)
 		return slack;
 	atomic_store(&denied, true);
 	return 0;

@@ -363,7 +363,7 @@ mode_is_known(struct model *m, enum polling_mode mode)
 static const char *
 end_name(int i)
 {
-	static char names[4][16];
+	static char names[4][40];
 	static unsigned next;
 	char *name = names[next++ % 4];
 

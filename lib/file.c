@@ -124,7 +124,7 @@ file_modify(struct file_queue *q, struct registry *r, int fd, struct source *s)
 bool
 file_is(int fd, uint32_t identity)
 {
-	uint32_t now;
+	uint32_t now = 0;
 	int error = file_identity(fd, &now);
 
 	if (error == 0)

@@ -218,16 +218,25 @@ work_of(const struct polling *p)
 	       (timers_count(&p->timers) != 0 ? WORK_TIMERS : 0);
 }
 
+/* For those who look without the lock. An exchange where a store would do,
+ * since qemu 7.2 has a load of sleepers overtake a store on 64-bit ARM, however
+ * sequentially consistent, and then nobody is woken. Locked. */
+static void
+note_work(struct polling *p)
+{
+	(void)atomic_exchange(&p->work, work_of(p));
+}
+
 /* After a change that a wait must see. Locked. */
 static void
 changed(struct polling *p)
 {
-	atomic_store(&p->work, work_of(p));
+	note_work(p);
 	if (atomic_load(&p->sleepers) == 0)
 		return;
 	if (registry_pending(&p->registry)) {
 		backend_apply(p->backend, true);
-		atomic_store(&p->work, work_of(p));
+		note_work(p);
 	}
 	/* A wake-up that fails has no one to be told: the descriptor was
 	 * made by the library, and a full one wakes as well. */
@@ -281,7 +290,7 @@ attend_timers(struct polling *p)
 	/* Where there were no timers, a thread that is on its way to sleep is
 	 * to see that now there are, unless it is among those counted here. */
 	if (early && !(atomic_load(&p->work) & WORK_TIMERS))
-		atomic_store(&p->work, work_of(p));
+		note_work(p);
 	p->unattended = early && atomic_load(&p->sleepers) > p->exposed;
 	set_alarm(p, next);
 }
@@ -422,7 +431,7 @@ delete_locked(struct polling *p, polling_fd fd, unsigned flags)
 	if (s == NULL || (s->flags & SOURCE_PROCESS))
 		return -ENOENT;
 	poller_drop(p, place, s);
-	atomic_store(&p->work, work_of(p));
+	note_work(p);
 	return 0;
 }
 
@@ -813,7 +822,7 @@ prepare(struct polling *p, struct waiting *w, bool sleeps, bool signalled)
 		dismiss_keeper(p);
 		w->removals = p->files.removals;
 	}
-	atomic_store(&p->work, work_of(p));
+	note_work(p);
 	lock_release(&p->lock);
 }
 
@@ -866,7 +875,7 @@ deliver(struct polling *p, struct waiting *w, struct ready *ready, int n)
 		if (registry_pending(&p->registry) &&
 		    atomic_load(&p->sleepers) > w->counted)
 			backend_apply(p->backend, true);
-		atomic_store(&p->work, work_of(p));
+		note_work(p);
 	}
 	lock_release(&p->lock);
 }
@@ -891,7 +900,7 @@ hand_over(struct polling *p, const struct waiting *w)
 	if (p->keeper == w) {
 		p->keeper = NULL;
 		attend_timers(p);
-		atomic_store(&p->work, work_of(p));
+		note_work(p);
 	}
 	lock_release(&p->lock);
 }
@@ -1070,7 +1079,7 @@ polling_post(struct polling *p, const struct polling_event *event)
 	lock_acquire(&p->lock);
 	r = post_push(&p->posts, event);
 	if (r == 0)
-		atomic_store(&p->work, work_of(p));
+		note_work(p);
 	lock_release(&p->lock);
 	/* It is queued: the next wait finds it, woken or not. */
 	if (r == 0 && atomic_load(&p->sleepers) > 0)
@@ -1182,7 +1191,7 @@ adopt(struct polling *p, struct backend *b)
 	p->backend = b;
 	reset(p);
 	processes_watch_again(p);
-	atomic_store(&p->work, work_of(p));
+	note_work(p);
 	atomic_store(&p->stamp, fork_stamp());
 	/* One that has come since it was attached alerted nobody. */
 	poller_alert(p);

@@ -53,6 +53,7 @@ struct polling {
 	bool exposed;            /* polling_get_fd() was called */
 	bool pruned;             /* by a polling_reinit() that failed later */
 	enum turn turn;          /* who has the first right to room */
+	unsigned credit;         /* reports that pay for checks, see verify() */
 	struct backend *backend; /* never NULL */
 	struct registry registry;
 	struct file_queue files;

@@ -60,6 +60,11 @@ is_inherited(const struct polling *p)
 	       fork_stamp();
 }
 
+/* struct polling.credit: what a check of a source costs, beyond its first, and
+ * what can be saved up. */
+#define CHECK_PRICE 64
+#define CREDIT_MAX  (256 * CHECK_PRICE)
+
 /* The checks that every call on a poller begins with. */
 static int
 check(const struct polling *p)
@@ -163,6 +168,7 @@ polling_create(unsigned flags)
 		return NULL;
 	}
 	p->flags = flags;
+	p->credit = CREDIT_MAX;
 	atomic_store(&p->stamp, fork_stamp());
 	p->files.head = p->files.tail = NO_FD;
 	registry_clear(&p->registry);
@@ -559,17 +565,32 @@ struct waiting {
 	int stale;                    /* reports at its head that fit nothing */
 };
 
+/* Whether the poller can pay for a check, which is paid for then. Locked. */
+static bool
+pay_for_check(struct polling *p)
+{
+	if (p->credit > CREDIT_MAX)
+		p->credit = CREDIT_MAX;
+	if (p->credit < CHECK_PRICE)
+		return false;
+	p->credit -= CHECK_PRICE;
+	return true;
+}
+
 /*
  * On epoll and poll a descriptor that is closed while a duplicate of it lives
  * goes on reporting, and nothing in the report tells. Asking the kernel about
  * every report may double the cost of a wait, so it is asked at the first
  * report of a source, the second, the fourth and so on, and then every
- * backend_verify_max reports. Returns what is to be reported, nothing if the
- * source is gone. Locked.
+ * backend_verify_max reports; those between the first and that many, which many
+ * sources may come to at once, only while they stay rare among all reports.
+ * Returns what is to be reported, nothing if the source is gone. Locked.
  */
 static uint32_t
 verify(struct polling *p, int fd, struct source *s, uint32_t report)
 {
+	bool first = s->verify_step == 0;
+
 	if (s->flags & SOURCE_PROCESS) {
 		s->verify_in = 1;
 		return POLLING_EXIT;
@@ -577,11 +598,18 @@ verify(struct polling *p, int fd, struct source *s, uint32_t report)
 	/* Then it counts from 0 and is back here after 65,536 reports. */
 	if (backend_verify_max == 0)
 		return report;
+	if (first)
+		s->verify_step = 1;
 	s->verify_in = s->verify_step;
-	if (s->verify_step < backend_verify_max)
+	if (s->verify_step < backend_verify_max) {
+		if (!first && !pay_for_check(p))
+			return report;
 		s->verify_step = (uint16_t)(s->verify_step * 2);
+	}
 	if (backend_knows(p->backend, fd, s))
 		return report;
+	/* Where one is, there may be more. */
+	p->credit = CREDIT_MAX;
 	forget(p, fd, s);
 	return 0;
 }
@@ -852,6 +880,7 @@ deliver(struct polling *p, struct waiting *w, struct ready *ready, int n)
 #if HAVE_HANDLES
 	backend_look_at_all(p->backend, ready, n);
 #endif
+	p->credit += (unsigned)n;
 	w->batch = ready;
 	w->stale = 0;
 	for (int i = 0; i < n; i++)

@@ -120,7 +120,7 @@ registry_insert(struct registry *r, polling_fd fd, unsigned flags, int *place)
 	s->interest = 0;
 	s->mode = POLLING_ONESHOT;
 	s->verify_in = 1;
-	s->verify_step = 1;
+	s->verify_step = 0;
 	s->kernel = 0;
 	s->slot = 0;
 	return s;

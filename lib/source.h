@@ -72,7 +72,8 @@ struct source {
 	uint8_t mode;         /* enum polling_mode */
 	uint8_t flags;        /* SOURCE_ */
 	uint16_t verify_in;   /* events until backend_knows() is asked */
-	uint16_t verify_step; /* events between the checks after that one */
+	uint16_t verify_step; /* events between the checks after that one; 0 if
+			       * it is the first */
 	uint32_t kernel;      /* the backend's: what the kernel was told; see
 			       * KERNEL_ONESHOT. For a SOURCE_FILE the
 			       * identity of the file. */

@@ -298,6 +298,70 @@ START_TEST(closed_sources_do_not_disturb_others)
 }
 END_TEST
 
+#define MANY   100
+#define CLOSED 20
+
+/* How many of the sources from CLOSED on report; adds those below to stale. */
+static int
+count_reports(struct polling *p, int *stale)
+{
+	struct polling_event events[MANY];
+	bool seen[MANY] = {false};
+	int n = wait_ms(p, events, MANY, 0), good = 0;
+
+	for (int i = 0; i < n; i++) {
+		ck_assert_uint_lt(events[i].key, MANY);
+		ck_assert(!seen[events[i].key]);
+		seen[events[i].key] = true;
+		if (events[i].key >= CLOSED)
+			good++;
+		else
+			++*stale;
+	}
+	return good;
+}
+
+/* 74: among so many events that not every one of them can be looked into */
+START_TEST(closed_sources_end_soon_among_many_events)
+{
+	struct polling *p = make_poller();
+	polling_fd pairs[MANY][2], copies[CLOSED];
+	int stale, rounds = 0;
+
+	for (int i = 0; i < MANY; i++) {
+		make_socketpair(pairs[i]);
+		put_bytes(pairs[i][1], 1);
+		expect_ok(polling_add(
+		    p, pairs[i][0], POLLING_IN, POLLING_LEVEL, (uintptr_t)i));
+	}
+	for (int i = 0; i < 20; i++) {
+		stale = 0;
+		ck_assert_int_eq(count_reports(p, &stale), MANY - CLOSED);
+		ck_assert_int_eq(stale, CLOSED);
+	}
+	for (int i = 0; i < CLOSED; i++)
+		copies[i] = duplicate_fd(pairs[i][0]);
+	for (int i = 0; i < CLOSED; i++)
+		close_fd(pairs[i][0]);
+	do {
+		stale = 0;
+		ck_assert_int_eq(count_reports(p, &stale), MANY - CLOSED);
+		ck_assert_int_le(stale, CLOSED);
+		ck_assert_int_lt(++rounds, 200);
+	} while (stale != 0);
+	for (int i = 0; i < CLOSED; i++) {
+		expect_forgotten(p, pairs[i][0]);
+		close_fd(copies[i]);
+		close_fd(pairs[i][1]);
+	}
+	ck_assert_int_eq(count_reports(p, &stale), MANY - CLOSED);
+	ck_assert_int_eq(stale, 0);
+	for (int i = CLOSED; i < MANY; i++)
+		close_pair(pairs[i]);
+	polling_destroy(p);
+}
+END_TEST
+
 /* 74: nor threads that wait for them, begun before or after the close */
 START_TEST(closed_sources_do_not_disturb_blocked_waits)
 {
@@ -455,6 +519,7 @@ add_closing(Suite *s)
 	CASE_MODES(s, a_source_that_had_reported_ends_when_closed);
 	CASE_MODES(s, a_duplicate_can_take_the_closed_number);
 	CASE(s, closed_sources_do_not_disturb_others);
+	CASE(s, closed_sources_end_soon_among_many_events);
 	CASE(s, closed_sources_do_not_disturb_blocked_waits);
 	CASE_PAIRS(s, a_closed_level_source_is_silent);
 	CASE_PAIRS(s, a_closed_writable_or_hung_up_source_is_silent);

@@ -24,16 +24,20 @@
 enum { ALLOCATED, RESIDENT, FIGURES };
 static struct series series[FIGURES][VARIANTS_MAX];
 
+/* Counted page by page: the figures of statm and status may be old. */
 static double
 resident_bytes(void)
 {
-	FILE *f = fopen("/proc/self/statm", "re");
-	unsigned long pages;
+	FILE *f = fopen("/proc/self/smaps_rollup", "re");
+	char line[256];
+	unsigned long kilobytes = 0;
 
-	if (f == NULL || fscanf(f, "%*u %lu", &pages) != 1)
-		die("/proc/self/statm");
+	if (f == NULL)
+		die("/proc/self/smaps_rollup");
+	while (kilobytes == 0 && fgets(line, sizeof line, f) != NULL)
+		(void)sscanf(line, "Rss: %lu", &kilobytes);
 	fclose(f);
-	return (double)pages * (double)sysconf(_SC_PAGESIZE);
+	return (double)kilobytes * 1024;
 }
 
 /* Zero where the C library cannot tell. */
@@ -53,6 +57,10 @@ allocated_bytes(void)
 static void
 grow(const struct peer *p, const struct setup *s, double *grown)
 {
+#if HAVE_MALLINFO2
+	/* What the variants before have left is not to be used again. */
+	malloc_trim(0);
+#endif
 	grown[ALLOCATED] = allocated_bytes();
 	grown[RESIDENT] = resident_bytes();
 	p->open(s);

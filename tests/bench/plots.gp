@@ -110,7 +110,7 @@ do for [type in "svg png"] {
 	set format x "10^%T"
 	do for [operation in "add move re-arm delete expire"] {
 		set title operation
-		if (operation eq "expire") { set key inside bottom right } \
+		if (operation eq "re-arm") { set key inside bottom right samplen 1 } \
 		else { unset key }
 		plot for [peer in with_timers] \
 		    rows(both(both("w == \"timers\"", is("d", operation)), \
@@ -118,7 +118,7 @@ do for [type in "svg png"] {
 		set ylabel ""
 	}
 	unset multiplot
-	set key outside right
+	set key outside right samplen 4
 
 	# Memory.
 	set output sprintf("%s/memory.%s", folder, type)

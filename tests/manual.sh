@@ -12,6 +12,9 @@
 #     .\" input: what it reads from standard input
 #     .\" output: one line of what it must print; none: anything will do
 #     .\" system: windows, if it is for that alone; compiled where MinGW is here
+#     .\" needs: a header and libraries of others, if it is about these: where
+#         the header is not here, the program is left out or, if tests/emulation
+#         has the header, compiled
 #
 # Where the compiler is one for Windows, those are linked and run, by Wine if it
 # runs programs, and those that are made of POSIX are left out.
@@ -149,6 +152,7 @@ extract()
         /^\.\\" input: / { input = input substr($0, 12) }
         /^\.\\" output: / { output = output substr($0, 13) "\n" }
         /^\.\\" system: / { target = substr($0, 13) }
+        /^\.\\" needs: / { needs = substr($0, 12) }
         /^\.Ed/ && file != "" { close(file); file = "" }
         file != "" { print plain($0) > file }
         /^\.Bd/ {
@@ -160,7 +164,9 @@ extract()
             close(base ".out")
             printf "%s", target > (base ".system")
             close(base ".system")
-            input = output = target = ""
+            printf "%s", needs > (base ".needs")
+            close(base ".needs")
+            input = output = target = needs = ""
         }' "$1"
 }
 
@@ -265,23 +271,48 @@ check_pages()
         fail "the declarations in the pages are not those of the header"
 }
 
+# compile PROGRAM [FLAG...]: the flags are instead of the strict ones.
 compile()
 {
+    program=$1
+    shift
     # Unquoted on purpose: CC and the flags are lists of words.
-    $CC $CPPFLAGS $CFLAGS $strict -I"$srcdir/include" -c "$1.c" \
-        -o "$1.o" 2>"$1.log" || {
-        cat "$1.log"
+    # shellcheck disable=SC2086
+    [ $# -ne 0 ] || set -- $strict
+    # shellcheck disable=SC2086
+    $CC $CPPFLAGS $CFLAGS "$@" -I"$srcdir/include" -c "$program.c" \
+        -o "$program.o" 2>"$program.log" || {
+        cat "$program.log"
         return 1
     }
 }
 
+# link PROGRAM [LIBRARY...]
 link()
 {
+    program=$1
+    shift
     $LIBTOOL --tag=CC --mode=link $CC $CFLAGS $LDFLAGS -pthread -no-install \
-        -o "$1$EXEEXT" "$1.o" "$library" >"$1.log" 2>&1 || {
-        cat "$1.log"
+        -o "$program$EXEEXT" "$program.o" "$library" "$@" \
+        >"$program.log" 2>&1 || {
+        cat "$program.log"
         return 1
     }
+}
+
+# has_header NAME
+has_header()
+{
+    printf '#include <%s>\n' "$1" | $CC $CPPFLAGS -E - >/dev/null 2>&1
+}
+
+# Where tests/emulation has a header.
+emulated()
+{
+    for kernel in kqueue port; do
+        [ ! -f "$srcdir/tests/emulation/$kernel/$1" ] ||
+            echo "$srcdir/tests/emulation/$kernel"
+    done
 }
 
 compile_for_windows()
@@ -319,12 +350,39 @@ check_program()
         left_out=$((left_out + 1))
         return
     fi
-    if ! compile "$2"; then
-        fail "$1 does not compile"
+    program_needs=
+    [ ! -f "$2.needs" ] || program_needs=$(cat "$2.needs")
+    other_header=${program_needs%% *}
+    other_libraries=
+    set -- "$1" "$2"
+    if [ -n "$other_header" ]; then
+        other_libraries=${program_needs#"$other_header"}
+        # The headers of others know more than the standards.
+        set -- "$1" "$2" -std=gnu99 -pthread -Wall -Wextra -Werror
+        if ! has_header "$other_header"; then
+            folder=$(emulated "$other_header")
+            if [ "$system" = windows ] || [ -z "$folder" ]; then
+                echo "note: $1 is left out: there is no <$other_header>"
+                left_out=$((left_out + 1))
+                return
+            fi
+            echo "note: $1 is compiled only, with an emulated <$other_header>"
+            set -- "$@" -I"$folder"
+            other_header=
+        fi
+    fi
+    said=$1
+    stem=$2
+    shift 2
+    if ! compile "$stem" "$@"; then
+        fail "$said does not compile"
         return
     fi
+    set -- "$said" "$stem"
     [ -n "$library" ] || return
-    if ! link "$2"; then
+    [ -n "$other_header" ] || [ -z "$program_needs" ] || return
+    # shellcheck disable=SC2086 # a list
+    if ! link "$2" $other_libraries; then
         fail "$1 does not link"
         return
     fi

@@ -11,8 +11,8 @@
 #define _GNU_SOURCE
 
 #include "cost.h"
+#include "next.h"
 
-#include <dlfcn.h>
 #include <polling.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -30,29 +30,6 @@
 
 static long calls;
 static long looks; /* at the clock */
-
-/* The next function of that name. Converted by way of memory, since C knows no
- * conversion from a pointer to an object. */
-static void
-find_next(const char *name, void *function, size_t size)
-{
-	void *found = dlsym(RTLD_NEXT, name);
-
-	if (found == NULL) {
-		fprintf(stderr, "cost-calls: no %s\n", name);
-		abort();
-	}
-	memcpy(function, &found, size);
-}
-
-#define NEXT(name)                                           \
-	do {                                                 \
-		if (next == NULL)                            \
-			find_next(name, &next, sizeof next); \
-	} while (0)
-
-/* Not hidden, as what the library is to find instead of the C library's. */
-#define SEEN __attribute__((__visibility__("default")))
 
 SEEN int
 epoll_ctl(int epfd, int operation, int fd, struct epoll_event *e)

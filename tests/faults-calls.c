@@ -12,8 +12,8 @@
 #undef _FORTIFY_SOURCE /* has some of these functions inline */
 
 #include "faults.h"
+#include "next.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -240,32 +240,19 @@ fault_obstacle(void)
 }
 #else
 
-/* The next function of that name. Converted by way of memory, since C knows no
- * conversion from a pointer to an object. What it allocates is not counted. */
+/* What it allocates is not counted. */
 static void
-find_next(const char *name, void *function, size_t size)
+find_unarmed(const char *name, void *function, size_t size)
 {
 	bool was_armed = armed;
-	void *found;
 
 	armed = false;
-	found = dlsym(RTLD_NEXT, name);
+	find_next(name, function, size);
 	armed = was_armed;
-	if (found == NULL) {
-		fprintf(stderr, "faults: no %s\n", name);
-		abort();
-	}
-	memcpy(function, &found, size);
 }
 
-#define NEXT(name)                                           \
-	do {                                                 \
-		if (next == NULL)                            \
-			find_next(name, &next, sizeof next); \
-	} while (0)
-
-/* Not hidden, as what the library is to find instead of the C library's. */
-#define SEEN __attribute__((__visibility__("default")))
+#undef NEXT
+#define NEXT(name) NEXT_BY(find_unarmed, (name))
 
 /* The C library's own, under the names that it keeps for such as us. */
 extern void *__libc_malloc(size_t size);
@@ -497,6 +484,7 @@ __register_atfork(
 {
 	static int (*next)(
 	    void (*)(void), void (*)(void), void (*)(void), void *);
+
 
 	NEXT("__register_atfork");
 	return fails(CALL_ATFORK) ? errno : next(before, parent, child, dso);

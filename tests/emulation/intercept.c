@@ -9,12 +9,12 @@
 #define _GNU_SOURCE 1 /* RTLD_NEXT, dup3 */
 #endif
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/resource.h>
 
+#include "../next.h"
 #include "intercept.h"
 
 /* The functions whose place is taken, which may be a sanitizer's, who is to
@@ -26,15 +26,11 @@ static int (*next_dup3)(int, int, int);
 /* Where hidden descriptors are put if there is room. */
 #define HIDDEN_FD 900
 
-/* A function pointer of any type, since none can be made of an object pointer
- * by a cast that C allows. */
-#define FIND(pointer, name) (*(void **)&(pointer) = dlsym(RTLD_NEXT, (name)))
-
 static void __attribute__((__constructor__)) prepare(void)
 {
-	FIND(next_close, "close");
-	FIND(next_dup2, "dup2");
-	FIND(next_dup3, "dup3");
+	find_next("close", &next_close, sizeof next_close);
+	find_next("dup2", &next_dup2, sizeof next_dup2);
+	find_next("dup3", &next_dup3, sizeof next_dup3);
 	(void)pthread_atfork(NULL, NULL, emulation_forked);
 }
 

@@ -14,7 +14,9 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #if HAVE_FORK
 #include <unistd.h>
 #endif
@@ -29,23 +31,41 @@ static struct fork_entry *first, *last;
 /* Forks between this process and the first one that loaded the library. */
 static atomic_uint generation;
 
-/* A negative errno if there are no handlers. */
-static atomic_int atfork_error;
+/* The handlers are there. */
+static atomic_bool watched;
+
+/*
+ * The thread that holds all locks for its fork, by the address of its errno; 0
+ * is none. The handlers may be there more than once, since no thread waits for
+ * another one that installs them: a forked child would wait for ever for one
+ * that it does not have. Then only the first of them does something.
+ */
+static atomic_uintptr_t forking;
+
+static bool
+is_forking(void)
+{
+	return atomic_load(&forking) == (uintptr_t)&errno;
+}
 
 static void
 before_fork(void)
 {
+	if (is_forking())
+		return;
 	lock_acquire(&list_lock);
 	for (struct fork_entry *e = first; e != NULL; e = e->next)
 		lock_acquire(e->lock);
 #if HAVE_SIGACTION
 	signal_before_fork();
 #endif
+	atomic_store(&forking, (uintptr_t)&errno);
 }
 
 static void
 release_all(void)
 {
+	atomic_store(&forking, 0);
 	for (struct fork_entry *e = last; e != NULL; e = e->previous)
 		lock_release(e->lock);
 	lock_release(&list_lock);
@@ -54,6 +74,8 @@ release_all(void)
 static void
 after_fork(void)
 {
+	if (!is_forking())
+		return;
 #if HAVE_SIGACTION
 	signal_after_fork();
 #endif
@@ -63,6 +85,8 @@ after_fork(void)
 static void
 after_fork_in_child(void)
 {
+	if (!is_forking())
+		return;
 	atomic_fetch_add_explicit(&generation, 1, memory_order_relaxed);
 #if HAVE_SIGACTION
 	signal_after_fork_in_child();
@@ -70,30 +94,17 @@ after_fork_in_child(void)
 	release_all();
 }
 
-static void
-install(void)
-{
-	atomic_store(&atfork_error,
-	    -pthread_atfork(before_fork, after_fork, after_fork_in_child));
-}
-
 static int
 watch_forks(void)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	static atomic_flag trying = ATOMIC_FLAG_INIT;
-	int error = -pthread_once(&once, install);
+	int error;
 
+	if (atomic_load(&watched))
+		return 0;
+	error = -pthread_atfork(before_fork, after_fork, after_fork_in_child);
+	/* If there was no memory, there may be some for the next poller. */
 	if (error == 0)
-		error = atomic_load(&atfork_error);
-	/* There was no memory, but there may be now. No thread waits for the
-	 * one that tries again: a forked child might wait for ever. */
-	if (error != 0 && !atomic_flag_test_and_set(&trying)) {
-		if (atomic_load(&atfork_error) != 0)
-			install();
-		error = atomic_load(&atfork_error);
-		atomic_flag_clear(&trying);
-	}
+		atomic_store(&watched, true);
 	return error;
 }
 

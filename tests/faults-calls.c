@@ -120,6 +120,7 @@ static atomic_int count, injected, gusts;
 static bool met[sizeof fault_calls / sizeof *fault_calls];
 static unsigned char trace[FAULT_TRACE_MAX + 1];
 static atomic_long balance;
+void (*fault_in_atfork)(void);
 
 bool
 fault_is_for(int call, int error)
@@ -485,9 +486,13 @@ __register_atfork(
 	static int (*next)(
 	    void (*)(void), void (*)(void), void (*)(void), void *);
 
+	int error;
 
 	NEXT("__register_atfork");
-	return fails(CALL_ATFORK) ? errno : next(before, parent, child, dso);
+	error = fails(CALL_ATFORK) ? errno : next(before, parent, child, dso);
+	if (fault_in_atfork != NULL)
+		fault_in_atfork();
+	return error;
 }
 
 SEEN ssize_t

@@ -227,6 +227,62 @@ create_before(void)
 	p = NULL;
 }
 
+/* What is forked while another thread tells the system of the library's
+ * handlers makes pollers, and has children of its own. */
+static void *
+fork_once(void *argument)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)argument;
+	MUST(pid);
+	if (pid == 0) {
+		alarm(SECONDS / 2);
+		fault_in_atfork = NULL;
+		make_poller();
+		pid = fork();
+		MUST(pid);
+		if (pid == 0)
+			_exit(polling_notify(p) == 0 || errno != EBADF);
+		MUST(waitpid(pid, &status, 0));
+		if (status != 0)
+			fail("a child's child does not know whose poller it "
+			     "has");
+		use_poller();
+		_exit(0);
+	}
+	MUST(waitpid(pid, &status, 0));
+	if (WIFSIGNALED(status))
+		fail("a child killed by signal %d", WTERMSIG(status));
+	if (status != 0)
+		_exit(1);
+	return NULL;
+}
+
+static void
+fork_beside(void)
+{
+	pthread_t thread;
+
+	fault_enlist(false);
+	if (pthread_create(&thread, NULL, fork_once, NULL) != 0 ||
+	    pthread_join(thread, NULL) != 0)
+		fail("no thread");
+	fault_enlist(true);
+}
+
+static int
+create_beside_forks(void)
+{
+	int r;
+
+	fault_in_atfork = fork_beside;
+	r = create();
+	fault_in_atfork = NULL;
+	return r;
+}
+
 static int
 add(void)
 {
@@ -1175,6 +1231,8 @@ static const struct scenario {
 } scenarios[] = {
     PLAIN("create-first", NULL, create, check_created),
     PLAIN("create", create_before, create, check_created),
+    {"create-beside-forks", NULL, create_beside_forks, check_created, THREADS,
+	NULL, NULL},
     PLAIN("add", make_pair, add, use_source),
     PLAIN("add-oneshot", make_pair, add_oneshot, check_oneshot),
     PLAIN("add-high", make_high, add, use_source),

@@ -36,6 +36,9 @@ void fault_disarm(void);
 /* Whether the calls of this thread count too. */
 void fault_enlist(bool counts);
 
+/* What every pthread_atfork() does before it returns, if that is not NULL. */
+extern void (*fault_in_atfork)(void);
+
 /* Since fault_arm(). */
 int fault_count(void);    /* calls */
 int fault_injected(void); /* of them failed by plan */

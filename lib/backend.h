@@ -145,9 +145,10 @@ void backend_alarm(struct backend *b, const struct timespec *at);
 
 /* Watches a process for its end and for what, which is POLLING_FORK and
  * POLLING_EXEC or less, until its end or backend_remove_process(); reports
- * carry the generation. Returns 0, -ESRCH, also for one that has ended,
- * -ENOTSUP if this kernel has no such thing, or another negative errno. Locked.
- */
+ * carry the generation. One that is watched is from now on watched for this
+ * instead. Returns 0, -ESRCH, also for one that has ended, -ENOTSUP if this
+ * kernel has no such thing, or another negative errno, and then has changed
+ * nothing. Locked. */
 int backend_add_process(
     struct backend *b, polling_pid pid, uint32_t what, uint32_t generation);
 void backend_remove_process(struct backend *b, polling_pid pid);

@@ -1364,6 +1364,8 @@ backend_add_process(
 	notes |= what & POLLING_FORK ? NOTE_FORK : 0;
 	notes |= what & POLLING_EXEC ? NOTE_EXEC : 0;
 	memset(&k, 0, sizeof k);
+	/* Of a knote that is there it changes the notes: every kernel does so,
+	 * and needs no memory for it. */
 	EV_SET(&k, (uintptr_t)pid, EVFILT_PROC, EV_ADD | EV_CLEAR, notes, 0,
 	    (void *)(uintptr_t)generation);
 	return change(b->kq, &k, 1);

@@ -397,6 +397,10 @@ process_report(
 
 	if (q == NULL || q->generation != ready->generation)
 		return false;
+	/* It is known already, from another report or since a change of what is
+	 * asked for found it. */
+	if (q->ended)
+		happened &= ~POLLING_EXIT;
 	if (happened & POLLING_EXIT)
 		note_end(&p->processes, q);
 	update(&p->processes, q, (q->pending | happened) & q->what);
@@ -521,32 +525,48 @@ polling_add_process(
 	return poller_result(r);
 }
 
+/* Has the kernel tell of something else. An end that it does not know any more
+ * was waited for meanwhile. */
+static int
+watch_for(struct polling *p, struct process *q, uint32_t what)
+{
+#if HAVE_HANDLES
+	(void)p;
+	(void)q;
+	(void)what;
+	return 0;
+#else
+	int error;
+
+	if (q->way != WAY_KERNEL || !((q->what ^ what) & ~POLLING_EXIT))
+		return 0;
+	error = backend_add_process(
+	    p->backend, q->pid, what & ~POLLING_EXIT, q->generation);
+	if (error == -ESRCH) {
+		note_end(&p->processes, q);
+		return 0;
+	}
+	return error;
+#endif
+}
+
 static int
 modify(struct polling *p, polling_pid pid, uint32_t what, uintptr_t key)
 {
 	struct process *q = find(&p->processes, pid);
-	uint32_t changed;
+	int error;
 
 	if (q == NULL)
 		return -ENOENT;
-	changed = q->what ^ what;
+	error = watch_for(p, q, what);
+	if (error != 0)
+		return error;
 	q->key = key;
 	update(&p->processes, q, 0);
 	q->what = what;
-	if (q->way == WAY_SOURCE) {
+	if (q->way == WAY_SOURCE)
 		arm_source(p, q);
-	} else if (q->way == WAY_KERNEL && (changed & ~POLLING_EXIT) != 0) {
-		int error;
-
-		unwatch(p, q);
-		error = watch(p, q);
-		/* Waited for meanwhile, so that nothing knows it any more. */
-		if (error == -ESRCH)
-			note_end(&p->processes, q);
-		else if (error != 0)
-			return error;
-	}
-	if (q->ended && q->way != WAY_SOURCE)
+	else if (q->ended)
 		update(&p->processes, q, POLLING_EXIT);
 	poller_changed(p);
 	return 0;

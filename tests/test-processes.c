@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "counted.h"
 #include "crew.h"
 #include "scenes.h"
@@ -976,6 +977,47 @@ START_TEST(a_process_that_cannot_be_added_is_not)
 }
 END_TEST
 
+/* Nothing is left to be opened beside 0 to 2, and no way to get more. */
+static void
+change_without_descriptors(struct trouble *t, void *argument)
+{
+	const struct rlimit none = {3, 3};
+	const uint32_t whats[] = {POLLING_EXIT | POLLING_FORK, POLLING_EXEC,
+	    POLLING_FORK, POLLING_EXIT};
+	struct polling *p = polling_create(0);
+	const struct kid *k = argument;
+	struct polling_event event = {0, 0, 0};
+	uintptr_t key = 10;
+
+	check_that(t, polling_add_process(p, k->pid, POLLING_EXIT, key) == 0);
+	check_that(t, setrlimit(RLIMIT_NOFILE, &none) == 0);
+	for (uintptr_t i = 0; i < 4; i++)
+		if (polling_modify_process(p, k->pid, whats[i], i) == 0)
+			key = i;
+	check_that(t, key == 3 || key == 10);
+	check_that(t, wait_ms(p, &event, 1, 20) == 0);
+	check_that(t, kill(k->pid, SIGKILL) == 0);
+	check_that(t, wait_ms(p, &event, 1, LONG_MS) == 1);
+	check_that(t, event.key == key && event.events == POLLING_EXIT);
+	polling_destroy(p);
+}
+
+/* A change needs no descriptor, or fails and leaves what was. */
+START_TEST(a_process_stays_watched_whatever_a_change_lacks)
+{
+	struct polling *p = make_poller();
+	struct kid k;
+
+	SKIP_UNLESS(p, POLLING_FEATURE_PROCESS_FORK,
+	    "no POLLING_FORK and POLLING_EXEC");
+	polling_destroy(p);
+	k = start_kid(0);
+	run_child(change_without_descriptors, &k);
+	(void)reap(k.pid);
+	end_kid(&k);
+}
+END_TEST
+
 /* Many come and go, and nothing is left of them. */
 START_TEST(processes_come_and_go)
 {
@@ -1146,6 +1188,7 @@ add_processes(Suite *s)
 	CASE(s, the_end_of_a_grandchild_is_told_or_refused);
 	CASE(s, forks_and_execs_are_told);
 	CASE(s, a_process_that_cannot_be_added_is_not);
+	CASE(s, a_process_stays_watched_whatever_a_change_lacks);
 	CASE(s, processes_come_and_go);
 	CASE_LOOP(s, a_blocked_wait_learns_of_a_process, CASE_SECONDS, 0, 2);
 	CASE(s, waiters_share_the_exits);

@@ -244,6 +244,8 @@ void filter_judge(
 /* process.c */
 /* Begins to watch the process that the new knote names: an errno, or 0. */
 int process_open(struct knote *kn);
+/* After a change of the notes that are asked for. */
+void process_again(struct knote *kn);
 /* Notes what has happened to the process. */
 void process_look(struct knote *kn);
 void process_judge(const struct knote *kn, struct verdict *v);

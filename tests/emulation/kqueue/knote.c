@@ -607,6 +607,10 @@ update(struct knote *kn, const struct kevent *change)
 	}
 	if (kn->kind == KIND_USER)
 		touch_user(kn, change);
+	if (kn->kind == KIND_PROCESS)
+		process_again(kn);
+	if (kn->kind == KIND_PROCESS && kn->soft && !is_soft(kn))
+		soft_remove(kn);
 	if (kn->kind == KIND_TIMER && (change->flags & EV_ADD)) {
 		kn->event.data = change->data;
 		timer_again(kn);

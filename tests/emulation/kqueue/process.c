@@ -261,6 +261,14 @@ process_open(struct knote *kn)
 }
 
 void
+process_again(struct knote *kn)
+{
+	/* What happened while nobody asked is not told. */
+	if (!kn->soft)
+		kn->sight = look(kn->event.ident);
+}
+
+void
 process_look(struct knote *kn)
 {
 	struct sight now;

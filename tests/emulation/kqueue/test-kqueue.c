@@ -1623,6 +1623,32 @@ check_forks_and_execs(void)
 }
 
 static void
+check_other_notes(void)
+{
+	struct kevent e = {0};
+	struct child c = make_child();
+
+	begin();
+	NEED(add_process(&c, 0, NOTE_EXIT) == 0);
+	order(&c, 'w');
+	check(wait_in(kq, &e, 1, 30) == 0 &&
+		  add_process(&c, 0, NOTE_EXIT | NOTE_FORK) == 0 &&
+		  wait_in(kq, &e, 1, 20) == 0,
+	    "EV_ADD of a process that is watched asks for more from now on");
+	order(&c, 'w');
+	check(wait_in(kq, &e, 1, 5000) == 1 && e.fflags == NOTE_FORK,
+	    "and that comes");
+	check(add_process(&c, 0, NOTE_EXIT) == 0, "or asks for less");
+	order(&c, 'w');
+	check(wait_in(kq, &e, 1, 30) == 0, "which is silent");
+	end_child(&c);
+	check(one(&e) && is_end(&e, &c, 7 << 8), "until what is left of it");
+	reap(&c);
+	check(add_process(&c, 0, NOTE_EXIT) == ESRCH, "and then it is gone");
+	end();
+}
+
+static void
 check_watched_process(void)
 {
 	struct kevent e = {0};
@@ -1981,6 +2007,7 @@ main(void)
 	check_exit();
 	check_exit_kinds();
 	check_forks_and_execs();
+	check_other_notes();
 	check_watched_process();
 	check_hidden();
 	check_oneshot_timer();

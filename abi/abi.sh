@@ -12,18 +12,22 @@
 # For make abi-check and make abi-dump, in the build folder. The dump is of one
 # system, whose ABI stands for the others; it has only what <polling.h> tells,
 # so that what is opaque there may change. Constants that are macros leave no
-# trace in a library and are not compared.
+# trace in a library: what they stand for, the compiler is asked with the header
+# at hand, and a list is kept beside the dump. Not of the version, which is
+# there to change.
 #
-# From the environment: srcdir, HOST (processor and system), OBJDUMP, ABIDIFF
-# and ABIDW. Exit status: 0, or 1 also if it cannot be compared, with a reason.
+# From the environment: srcdir, HOST (processor and system), CC, OBJDUMP,
+# ABIDIFF and ABIDW. Exit status: 0, or 1 also if it cannot be compared, with a reason.
 
 set -eu
 srcdir=${srcdir:-.}
-OBJDUMP=${OBJDUMP:-objdump} # it may hold flags
+CC=${CC:-cc} # it may hold flags
+OBJDUMP=${OBJDUMP:-objdump} # likewise
 ABIDIFF=${ABIDIFF:-abidiff}
 ABIDW=${ABIDW:-abidw}
 system=x86_64-linux-gnu
 dump=$srcdir/abi/libpolling-$system.abi
+constants=$srcdir/abi/constants
 shared=lib/.libs/libpolling.so
 headers=$(cd "$srcdir/include" && pwd)
 
@@ -57,6 +61,57 @@ write() {
     sed "s|path='[^']*/lib/|path='lib/|" "$scratch/written" >"$1"
 }
 
+# write_constants FILE: the macros of the header that stand for a number, each
+# with its value and type, sorted.
+# shellcheck disable=SC2086
+write_constants() {
+    echo '#include <polling.h>' |
+        $CC -I"$headers" -E -dM -x c - >"$scratch/macros" ||
+        die "the compiler does not tell macros: $CC"
+    {
+        cat <<'EOF'
+#include <polling.h>
+#include <stdio.h>
+
+#define TYPE(x)                                                       \
+    _Generic((x), int : "int", unsigned : "unsigned", long : "long", \
+             unsigned long : "unsigned long", long long : "long long", \
+             unsigned long long : "unsigned long long")
+#define SHOW(name)                                                \
+    printf((name) < 0 ? "%s %lld %s\n" : "%s %#llx %s\n", #name, \
+        (long long)(name), TYPE(name))
+
+int
+main(void)
+{
+EOF
+        sed -n '/ POLLING_VERSION_/d
+            / POLLING_API /d
+            s/^#define \(POLLING_[A-Z0-9_]*\) [^ ].*/    SHOW(\1);/p' \
+            "$scratch/macros"
+        printf '    return 0;\n}\n'
+    } >"$scratch/constants.c"
+    $CC -I"$headers" -o "$scratch/constants" "$scratch/constants.c" ||
+        die 'a macro of the header that is no number: see above'
+    "$scratch/constants" | LC_ALL=C sort >"$1"
+    [ -s "$1" ] || die 'the header has no constants'
+}
+
+# check_constants: none of the list is gone or another one.
+check_constants() {
+    [ -s "$constants" ] || die "there is no $constants"
+    write_constants "$scratch/now.constants"
+    LC_ALL=C comm -23 "$constants" "$scratch/now.constants" >"$scratch/lost"
+    if [ -s "$scratch/lost" ]; then
+        while read -r name rest; do
+            now=$(sed -n "s/^$name //p" "$scratch/now.constants")
+            echo "$name was $rest, is ${now:-gone}"
+        done <"$scratch/lost"
+        die "not the constants of ${constants##*/}"
+    fi
+    echo "$(wc -l <"$constants") constants, as in ${constants##*/}"
+}
+
 scratch=$(mktemp -d ./abi.XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -72,10 +127,13 @@ check)
     # Bits: 1 and 2 are errors, 4 a change, 8 one that is surely a bad one.
     [ "$status" = 0 ] || die "not the ABI of the dump (abidiff: $status)"
     echo "$(grep -c '<elf-symbol ' "$dump") names, as in ${dump##*/}"
+    check_constants
     ;;
 dump)
     write "$dump"
     echo "$dump: $(grep -c '<elf-symbol ' "$dump") names"
+    write_constants "$constants"
+    echo "$constants: $(wc -l <"$constants") constants"
     ;;
 *)
     die 'check or dump?'

@@ -1085,12 +1085,18 @@ polling_notify(struct polling *p)
 {
 	int saved = errno;
 	int r = check(p);
+	bool is_first = r == 0 &&
+			!(atomic_fetch_or(&p->attention, ATTENTION_NOTIFIED) &
+			    ATTENTION_NOTIFIED);
 
-	if (r == 0 &&
-	    !(atomic_fetch_or(&p->attention, ATTENTION_NOTIFIED) &
-		ATTENTION_NOTIFIED) &&
-	    atomic_load(&p->sleepers) > 0)
+	if (is_first && atomic_load(&p->sleepers) > 0)
 		r = backend_wake(p->backend);
+	/* It has changed nothing, so that the next one tries to wake as well,
+	 * unless a wait has met it all the same. */
+	if (r != 0 && is_first &&
+	    !(atomic_fetch_and(&p->attention, ~ATTENTION_NOTIFIED) &
+		ATTENTION_NOTIFIED))
+		r = 0;
 	if (r == 0)
 		errno = saved;
 	return result(r);

@@ -139,9 +139,9 @@ int backend_wake(struct backend *b);
 
 /* Has what backend_fd() returned become readable at a moment of the monotonic
  * clock, or not for that reason if it is NULL. It stays readable until the next
- * call or the next backend_wait(). Called only once backend_fd() has been.
- * Locked. */
-void backend_alarm(struct backend *b, const struct timespec *at);
+ * call or the next backend_wait(). False if it could not be set for now. Called
+ * only once backend_fd() has been. Locked. */
+bool backend_alarm(struct backend *b, const struct timespec *at);
 
 /* Watches a process for its end and for what, which is POLLING_FORK and
  * POLLING_EXEC or less, until its end or backend_remove_process(); reports

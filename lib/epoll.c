@@ -730,7 +730,7 @@ close_alarm:
 	return error;
 }
 
-void
+bool
 backend_alarm(struct backend *b, const struct timespec *at)
 {
 #if HAVE_TIMERFD_CREATE
@@ -746,6 +746,7 @@ backend_alarm(struct backend *b, const struct timespec *at)
 	(void)b;
 	(void)at;
 #endif
+	return true;
 }
 
 /* Processes are no business of this kernel's. */

@@ -955,10 +955,11 @@ backend_close(struct backend *b, bool inherited)
 	free(b);
 }
 
-void
+bool
 backend_alarm(struct backend *b, const struct timespec *at)
 {
 	/* Never called: there is no descriptor. */
 	(void)b;
 	(void)at;
+	return true;
 }

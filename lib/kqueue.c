@@ -129,6 +129,7 @@ struct backend {
 	atomic_int staged_count; /* of the array */
 	atomic_uint blocked;     /* threads that may block in kevent() */
 	atomic_bool exposed;     /* others may look whether kq is readable */
+	atomic_bool starved;     /* a change has failed for want of memory */
 	struct refused refused;
 	struct kevent staged[STAGED_MAX];
 };
@@ -143,6 +144,9 @@ static const struct timespec zero;
 /* NetBSD takes no timeout beyond 100,000,000 s, nor does macOS in select(); the
  * core waits again. */
 static const struct timespec longest = {86400, 0};
+
+/* How long a wait takes while there is no memory for a change. */
+static const struct timespec a_while = {0, 10000000};
 
 /* What this process has found out about its kernel. */
 enum { KERNEL_ASKED = 1, KERNEL_EXCEPT = 2, KERNEL_ENABLE_LOOKS = 4 };
@@ -225,28 +229,36 @@ add_user(struct backend *b)
 }
 
 /* Whether EV_ENABLE reports data that was there while a knote was disabled,
- * which NetBSD waits for new data to do. fd is readable. */
-static bool
+ * which NetBSD waits for new data to do: a KERNEL_ bit, 0, or -ENOMEM. fd is
+ * readable. */
+static int
 ask_enable(int kq, int fd)
 {
 	struct kevent k;
+	int error;
 
 	set(&k, fd, READ, EV_ADD | EV_DISPATCH, 1);
-	if (call(kq, &k, 1, &k, 1, &zero) != 1)
-		return false;
+	error = change(kq, &k, 1);
+	if (error != 0 || call(kq, NULL, 0, &k, 1, &zero) != 1)
+		return error == -ENOMEM ? error : 0;
 	set(&k, fd, READ, EV_ENABLE, 1);
-	return call(kq, &k, 1, &k, 1, &zero) == 1;
+	return call(kq, &k, 1, &k, 1, &zero) == 1 ? KERNEL_ENABLE_LOOKS : 0;
 }
 
-static bool
+/* Whether there is EVFILT_EXCEPT: a KERNEL_ bit, 0, or -ENOMEM. */
+static int
 ask_except(int kq, int socket)
 {
 	struct kevent k;
+	int error;
 
 	if (EXCEPT_FLAGS == 0)
-		return false;
+		return 0;
 	set(&k, socket, EXCEPT, EV_ADD | EV_CLEAR, 1);
-	return change(kq, &k, 1) == 0;
+	error = change(kq, &k, 1);
+	if (error != 0)
+		return error == -ENOMEM ? error : 0;
+	return KERNEL_EXCEPT;
 }
 
 /* Finds out, once in a process, what the headers do not tell, with a kqueue
@@ -256,7 +268,7 @@ ask_kernel(int kq)
 {
 	int traits = atomic_load(&kernel_traits);
 	struct wakeup w;
-	int error, fd;
+	int enable = 0, except, error, fd;
 
 	if (traits != 0)
 		return traits;
@@ -269,14 +281,16 @@ ask_kernel(int kq)
 		wakeup_close(&w);
 		return error;
 	}
-	traits = KERNEL_ASKED;
-	if (wakeup_signal(&w) == 0 && ask_enable(kq, w.read_fd))
-		traits |= KERNEL_ENABLE_LOOKS;
-	if (ask_except(kq, fd))
-		traits |= KERNEL_EXCEPT;
+	if (wakeup_signal(&w) == 0)
+		enable = ask_enable(kq, w.read_fd);
+	except = ask_except(kq, fd);
 	/* With the descriptors go their knotes. */
 	close(fd);
 	wakeup_close(&w);
+	/* Not to be taken for the answer of the kernel. */
+	if (enable < 0 || except < 0)
+		return -ENOMEM;
+	traits = KERNEL_ASKED | enable | except;
 	atomic_store(&kernel_traits, traits);
 	return traits;
 }
@@ -697,6 +711,14 @@ tell(struct backend *b, int fd, struct source *s, uint32_t want)
 	return 0;
 }
 
+/* Has s told to the kernel anew. */
+static void
+tell_again(struct backend *b, int fd, struct source *s)
+{
+	s->kernel |= K_REARM;
+	registry_change(b->registry, fd, s);
+}
+
 /* Whether error says that the descriptor was closed. */
 static bool
 is_gone(int error)
@@ -784,9 +806,12 @@ backend_knows(struct backend *b, int fd, struct source *s)
 	if (s->kernel & K_REFUSED) {
 		if (file_is(fd, s->slot))
 			return true;
-	} else if (!is_gone(check_knote(b, fd, s)) ||
-		   (is_broken_pipe(fd, s) &&
-		       refuse(b, fd, s, REFUSED_PIPE) == 0)) {
+	} else if (!is_gone(check_knote(b, fd, s))) {
+		return true;
+	} else if (is_broken_pipe(fd, s)) {
+		/* Without memory the next wait tries again. */
+		if (refuse(b, fd, s, REFUSED_PIPE) != 0)
+			tell_again(b, fd, s);
 		return true;
 	}
 	clean_up(b, fd, s);
@@ -849,8 +874,9 @@ disarm(struct backend *b, int fd, struct source *s)
 		drop(b, fd, s);
 }
 
-/* Makes the kernel watch s, which is armed, as its record says. */
-static void
+/* Makes the kernel watch s, which is armed, as its record says. Returns 0 also
+ * for one that cannot be watched, or -ENOMEM, and then it is not watched. */
+static int
 arm(struct backend *b, int fd, struct source *s, bool at_once)
 {
 	uint32_t want = wanted(b, s);
@@ -859,16 +885,16 @@ arm(struct backend *b, int fd, struct source *s, bool at_once)
 
 	if ((s->kernel & K_SHAPE) == want && !(s->kernel & K_REARM) && !edges) {
 		if (is_enabled(s))
-			return;
+			return 0;
 		if (!at_once && b->enable_looks && (want & K_DISPATCH) &&
 		    stage(b, fd, s)) {
 			s->kernel |= K_ENABLED | KERNEL_ONESHOT;
-			return;
+			return 0;
 		}
 	}
 	error = tell(b, fd, s, want);
 	if (error == 0 || error == -ENOMEM)
-		return;
+		return error;
 	if (((s->kernel & K_PIPE) && lacks_readers(fd, error)) ||
 	    (is_gone(error) && is_broken_pipe(fd, s)))
 		error = refuse(b, fd, s, REFUSED_PIPE);
@@ -876,9 +902,11 @@ arm(struct backend *b, int fd, struct source *s, bool at_once)
 		error = refuse(b, fd, s, REFUSED_DEVICE);
 	if (is_gone(error))
 		drop(b, fd, s);
+	return error == -ENOMEM ? error : 0;
 }
 
-static void
+/* Returns what arm() does. */
+static int
 apply_one(struct backend *b, int fd, struct source *s, bool at_once)
 {
 	enum refused_kind kind = REFUSED_DEVICE;
@@ -893,11 +921,11 @@ apply_one(struct backend *b, int fd, struct source *s, bool at_once)
 		tell_of_refused(b);
 	}
 	if (s->kernel & K_REFUSED)
-		return;
+		return 0;
 	if (s->flags & SOURCE_ARMED)
-		arm(b, fd, s, at_once);
-	else
-		disarm(b, fd, s);
+		return arm(b, fd, s, at_once);
+	disarm(b, fd, s);
+	return 0;
 }
 
 bool
@@ -914,8 +942,18 @@ backend_apply(struct backend *b, bool at_once)
 	struct source *s;
 	int fd;
 
-	while ((s = registry_pop_changed(b->registry, &fd)) != NULL)
-		apply_one(b, fd, s, at_once);
+	atomic_store(&b->starved, false);
+	while ((s = registry_pop_changed(b->registry, &fd)) != NULL) {
+		if (apply_one(b, fd, s, at_once) == 0)
+			continue;
+		/* Tried again by a wait that does not wait for long: this
+		 * thread's or, if it may be on its way home, another one's. */
+		registry_change(b->registry, fd, s);
+		atomic_store(&b->starved, true);
+		if (at_once)
+			(void)backend_wake(b);
+		return;
+	}
 }
 
 void
@@ -928,8 +966,7 @@ backend_stale(struct backend *b, int fd)
 	} else if (!(s->flags & SOURCE_ARMED)) {
 		(void)backend_unwanted(b, fd, s);
 	} else if (!(s->flags & SOURCE_FILE) && !(s->kernel & K_REFUSED)) {
-		s->kernel |= K_REARM;
-		registry_change(b->registry, fd, s);
+		tell_again(b, fd, s);
 	}
 }
 
@@ -1040,9 +1077,12 @@ look_for_gone(struct backend *b, int fd, struct source *s)
 	/* A report may have come between, or another change. */
 	if (s->kernel & K_REFUSED || check_knote(b, fd, s) == 0)
 		return 0;
-	if (is_broken_pipe(fd, s) && refuse(b, fd, s, REFUSED_PIPE) == 0)
-		return 0;
-	return CONDITION_CLOSED;
+	if (!is_broken_pipe(fd, s))
+		return CONDITION_CLOSED;
+	/* Without memory the next wait tries again. */
+	if (refuse(b, fd, s, REFUSED_PIPE) != 0)
+		tell_again(b, fd, s);
+	return 0;
 }
 
 uint32_t
@@ -1069,10 +1109,8 @@ backend_look(struct backend *b, int fd, struct source *s, uint32_t conditions)
 			refused_silence(&b->refused, fd);
 	}
 	if (quiet && !(s->kernel & K_REFUSED) && s->mode == POLLING_LEVEL &&
-	    source_report(s, conditions) != 0) {
-		s->kernel |= K_REARM;
-		registry_change(b->registry, fd, s);
-	}
+	    source_report(s, conditions) != 0)
+		tell_again(b, fd, s);
 	return conditions;
 }
 
@@ -1279,6 +1317,8 @@ backend_wait(struct backend *b, struct ready *out, int capacity,
 
 	if (unlikely(atomic_load(&b->staged_count) > 0))
 		count = take_staged(b, staged);
+	if (unlikely(atomic_load(&b->starved)))
+		timeout = clock_shorter(timeout, &a_while);
 	if (timeout != NULL)
 		timeout = clock_shorter(timeout, &longest);
 	if (blocks)
@@ -1333,7 +1373,7 @@ set_timer(struct kevent *k, int flags, int milliseconds)
 	    milliseconds, (void *)(uintptr_t)WAKE_TOKEN);
 }
 
-void
+bool
 backend_alarm(struct backend *b, const struct timespec *at)
 {
 	static const struct timespec soon = {0, 1};
@@ -1345,13 +1385,13 @@ backend_alarm(struct backend *b, const struct timespec *at)
 	set_timer(&k, EV_DELETE, 0);
 	(void)change(b->kq, &k, 1);
 	if (at == NULL)
-		return;
+		return true;
 	if (!clock_left(&left, at))
 		left = soon;
 	/* A kernel that counts in ticks may be early by one. */
 	set_timer(&k, EV_ADD | EV_ONESHOT,
 	    clock_milliseconds(clock_shorter(&left, &longest)) + 1);
-	(void)change(b->kq, &k, 1);
+	return change(b->kq, &k, 1) == 0;
 }
 
 int

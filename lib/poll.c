@@ -698,12 +698,13 @@ backend_fd(struct backend *b)
 	return -ENOTSUP;
 }
 
-void
+bool
 backend_alarm(struct backend *b, const struct timespec *at)
 {
 	/* Never called: there is no descriptor. */
 	(void)b;
 	(void)at;
+	return true;
 }
 
 /* Processes are no business of this kernel's. */

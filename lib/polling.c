@@ -272,7 +272,12 @@ set_alarm(struct polling *p, int64_t next)
 	at.tv_nsec = (long)(next % NSEC_PER_SEC);
 	/* A clock of 32 bits does not get to a time past its range. */
 	comes = next != TIMER_NEVER && at.tv_sec == seconds;
-	backend_alarm(p->backend, comes ? &at : NULL);
+	if (backend_alarm(p->backend, comes ? &at : NULL))
+		return;
+	/* For want of memory: whoever watches the descriptor comes and looks,
+	 * and with that it is set again. */
+	p->alarm_at = -1;
+	(void)backend_wake(p->backend);
 }
 
 /* The keeper sleeps on without a limit if it wakes up to no timers, and is none

@@ -277,7 +277,6 @@ backend_apply(struct backend *b, bool at_once)
 	struct source *s;
 	int fd;
 
-	(void)at_once;
 	atomic_store(&b->starved, false);
 	while ((s = registry_pop_changed(b->registry, &fd)) != NULL) {
 		int error = apply_one(b, fd, s);
@@ -291,10 +290,12 @@ backend_apply(struct backend *b, bool at_once)
 			continue;
 		}
 		/* ENOSPC or ENOMEM: tried again by a wait that does not wait
-		 * for long. */
+		 * for long: this thread's or, if it may be on its way home,
+		 * another one's. */
 		registry_change(b->registry, fd, s);
 		atomic_store(&b->starved, true);
-		(void)backend_wake(b);
+		if (at_once)
+			(void)backend_wake(b);
 		return;
 	}
 }
@@ -546,7 +547,7 @@ set_alarm(struct backend *b, const struct itimerspec *when)
 	return before.it_value.tv_sec == 0 && before.it_value.tv_nsec == 0;
 }
 
-void
+bool
 backend_alarm(struct backend *b, const struct timespec *at)
 {
 	bool set = atomic_load(&b->alarm_set);
@@ -565,6 +566,7 @@ backend_alarm(struct backend *b, const struct timespec *at)
 		(void)timer_delete(old);
 		(void)set_alarm(b, &when);
 	}
+	return true;
 }
 
 /* Processes are no business of this kernel's. */

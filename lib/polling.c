@@ -1221,6 +1221,8 @@ adopt(struct polling *p, struct backend *b)
 
 	error = watch_all(p, b);
 	if (error == 0)
+		error = processes_watch_again(p, b);
+	if (error == 0)
 		error = signals_attach_again(&p->signals);
 	if (error != 0)
 		return error;
@@ -1230,7 +1232,6 @@ adopt(struct polling *p, struct backend *b)
 	p->registry.sweep = false;
 	p->backend = b;
 	reset(p);
-	processes_watch_again(p);
 	note_work(p);
 	atomic_store(&p->stamp, fork_stamp());
 	/* One that has come since it was attached alerted nobody. */

@@ -435,11 +435,12 @@ processes_clear(struct polling *p, bool inherited)
 	idmap_clear(&t->processes);
 }
 
-void
-processes_watch_again(struct polling *p)
+int
+processes_watch_again(struct polling *p, struct backend *b)
 {
 #if HAVE_HANDLES
 	(void)p;
+	(void)b;
 #else
 	struct process_table *t = &p->processes;
 
@@ -457,7 +458,9 @@ processes_watch_again(struct polling *p)
 		if (q->way != WAY_KERNEL)
 			continue;
 		error = backend_add_process(
-		    p->backend, q->pid, q->what & ~POLLING_EXIT, q->generation);
+		    b, q->pid, q->what & ~POLLING_EXIT, q->generation);
+		if (error == -ENOMEM)
+			return error;
 		/* It has ended since the fork. */
 		if (error == -ESRCH)
 			note_end(t, q);
@@ -465,6 +468,7 @@ processes_watch_again(struct polling *p)
 			q->way = WAY_OVER;
 	}
 #endif
+	return 0;
 }
 
 /* The public functions */

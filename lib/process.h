@@ -40,8 +40,9 @@ bool process_report(
 /* Forgets all of them; inherited is what backend_close() is told. */
 void processes_clear(struct polling *p, bool inherited);
 
-/* In a child whose poller is its own again: watches all of them again that it
- * can watch. */
-void processes_watch_again(struct polling *p);
+/* In a child whose poller is to be its own again, over the backend b: watches
+ * all of them again that it can watch. Returns 0, or a negative errno if that
+ * is to be tried once more. */
+int processes_watch_again(struct polling *p, struct backend *b);
 
 #endif

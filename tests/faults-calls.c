@@ -29,6 +29,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -49,34 +50,6 @@
 #elif defined(__USE_TIME_BITS64) && __TIMESIZE == 32
 #define OBSTACLE "the C library has other functions for times of 64 bits"
 #endif
-
-enum {
-	CALL_MALLOC,
-	CALL_CALLOC,
-	CALL_REALLOC,
-	CALL_EPOLL_CREATE,
-	CALL_EPOLL_ADD,
-	CALL_EVENTFD,
-	CALL_PIPE,
-	CALL_DUPLICATE,
-	CALL_DUP3,
-	CALL_TIMERFD,
-	CALL_EPOLL_WAIT,
-	CALL_EPOLL_PWAIT2,
-	CALL_PIDFD_OPEN,
-	CALL_POLL,
-	CALL_PPOLL,
-	CALL_FSTAT,
-	CALL_SIGACTION,
-	CALL_WAITID,
-	CALL_MUTEX,
-	CALL_ATFORK,
-	CALL_READ,
-	CALL_WRITE,
-	CALL_CLOSE,
-	CALL_PRCTL,
-	CALL_FOPEN
-};
 
 const struct fault_call fault_calls[] = {
     [CALL_MALLOC] = {"malloc", {ENOMEM}},
@@ -108,10 +81,23 @@ const struct fault_call fault_calls[] = {
     [CALL_CLOSE] = {"close", {EIO, EINTR}},
     [CALL_PRCTL] = {"prctl", {EPERM, EINVAL}},
     [CALL_FOPEN] = {"fopen", {EMFILE, ENFILE, ENOMEM}},
+    [CALL_SOCKET] = {"socket", {EMFILE, ENFILE, ENOBUFS, ENOMEM}},
+    [CALL_POLL_NOW] = {"poll for no time", {ENOMEM}},
+    [CALL_KQUEUE] = {"kqueue", {EMFILE, ENFILE, ENOMEM}},
+    [CALL_KEVENT_ADD] = {"kevent(EV_ADD)", {ENOMEM}},
+    [CALL_KEVENT] = {"kevent", {EINTR}},
+    [CALL_PORT_CREATE] = {"port_create", {EMFILE, EAGAIN, ENOMEM}},
+    [CALL_PORT_ASSOCIATE] = {"port_associate", {ENOMEM, EAGAIN}},
+    [CALL_PORT_SEND] = {"port_send", {ENOMEM, EAGAIN}},
+    [CALL_PORT_GETN] = {"port_getn", {EINTR}},
+    [CALL_TIMER_CREATE] = {"timer_create", {EAGAIN, EPERM}},
 };
 
 /* In a storm so many calls fail for one that does not. */
 #define GUSTS 5
+
+/* What a wait tries again until it succeeds fails so often in a row. */
+#define PATIENCE 20
 
 static _Thread_local bool armed;
 static enum fault_mode mode;
@@ -131,6 +117,13 @@ fault_is_for(int call, int error)
 	return false;
 }
 
+static bool
+is_tried_again(int call)
+{
+	return call == CALL_POLL_NOW || call == CALL_KEVENT_ADD ||
+	       call == CALL_PORT_ASSOCIATE;
+}
+
 /* What a call fails with by plan, or 0. */
 static int
 planned(int call, int number)
@@ -144,7 +137,12 @@ planned(int call, int number)
 			   ? planned_error
 			   : 0;
 	case FAULT_FROM:
-		return number >= planned_number && first != EINTR ? first : 0;
+		if (number < planned_number || first == EINTR)
+			return 0;
+		return !is_tried_again(call) ||
+			       number < planned_number + PATIENCE
+			   ? first
+			   : 0;
 	case FAULT_STORM:
 		return fault_is_for(call, EINTR) &&
 			       atomic_fetch_add(&gusts, 1) % (GUSTS + 1) < GUSTS
@@ -156,9 +154,8 @@ planned(int call, int number)
 	return 0;
 }
 
-/* True, with errno set, if this call is to fail. */
-static bool
-fails(int call)
+bool
+fault_call(int call)
 {
 	int number, error;
 
@@ -193,10 +190,13 @@ fault_disarm(void)
 	armed = false;
 }
 
-void
+bool
 fault_enlist(bool counts)
 {
+	bool counted = armed;
+
 	armed = counts;
+	return counted;
 }
 
 int
@@ -236,7 +236,6 @@ fault_balance(void)
 const char *
 fault_obstacle(void)
 {
-	(void)fails;
 	return OBSTACLE;
 }
 #else
@@ -272,19 +271,20 @@ allocated(void *memory)
 SEEN void *
 malloc(size_t size)
 {
-	return fails(CALL_MALLOC) ? NULL : allocated(__libc_malloc(size));
+	return fault_call(CALL_MALLOC) ? NULL : allocated(__libc_malloc(size));
 }
 
 SEEN void *
 calloc(size_t n, size_t size)
 {
-	return fails(CALL_CALLOC) ? NULL : allocated(__libc_calloc(n, size));
+	return fault_call(CALL_CALLOC) ? NULL
+				       : allocated(__libc_calloc(n, size));
 }
 
 SEEN void *
 realloc(void *memory, size_t size)
 {
-	if (fails(CALL_REALLOC))
+	if (fault_call(CALL_REALLOC))
 		return NULL;
 	if (memory == NULL)
 		return allocated(__libc_realloc(memory, size));
@@ -305,7 +305,7 @@ epoll_create1(int flags)
 	static int (*next)(int);
 
 	NEXT("epoll_create1");
-	return fails(CALL_EPOLL_CREATE) ? -1 : next(flags);
+	return fault_call(CALL_EPOLL_CREATE) ? -1 : next(flags);
 }
 
 SEEN int
@@ -318,7 +318,7 @@ epoll_ctl(int epfd, int operation, int fd, struct epoll_event *e)
 	/* What is wrong with the arguments is found before memory is. */
 	if (next(epfd, operation, fd, e) < 0)
 		return -1;
-	if (operation != EPOLL_CTL_ADD || !fails(CALL_EPOLL_ADD))
+	if (operation != EPOLL_CTL_ADD || !fault_call(CALL_EPOLL_ADD))
 		return 0;
 	error = errno;
 	(void)next(epfd, EPOLL_CTL_DEL, fd, e);
@@ -332,7 +332,7 @@ eventfd(unsigned value, int flags)
 	static int (*next)(unsigned, int);
 
 	NEXT("eventfd");
-	return fails(CALL_EVENTFD) ? -1 : next(value, flags);
+	return fault_call(CALL_EVENTFD) ? -1 : next(value, flags);
 }
 
 SEEN int
@@ -341,7 +341,7 @@ pipe2(int fds[2], int flags)
 	static int (*next)(int[2], int);
 
 	NEXT("pipe2");
-	return fails(CALL_PIPE) ? -1 : next(fds, flags);
+	return fault_call(CALL_PIPE) ? -1 : next(fds, flags);
 }
 
 /* What was not passed is not looked at. */
@@ -356,19 +356,21 @@ fcntl(int fd, int operation, ...)
 	va_start(list, operation);
 	argument = va_arg(list, void *);
 	va_end(list);
-	if (operation == F_DUPFD_CLOEXEC && fails(CALL_DUPLICATE))
+	if (operation == F_DUPFD_CLOEXEC && fault_call(CALL_DUPLICATE))
 		return -1;
 	return next(fd, operation, argument);
 }
 
+#if !FAULTS_EMULATED
 SEEN int
 dup3(int from, int to, int flags)
 {
 	static int (*next)(int, int, int);
 
 	NEXT("dup3");
-	return fails(CALL_DUP3) ? -1 : next(from, to, flags);
+	return fault_call(CALL_DUP3) ? -1 : next(from, to, flags);
 }
+#endif
 
 SEEN int
 timerfd_create(int clock, int flags)
@@ -376,7 +378,7 @@ timerfd_create(int clock, int flags)
 	static int (*next)(int, int);
 
 	NEXT("timerfd_create");
-	return fails(CALL_TIMERFD) ? -1 : next(clock, flags);
+	return fault_call(CALL_TIMERFD) ? -1 : next(clock, flags);
 }
 
 static int
@@ -391,8 +393,13 @@ call_of(long number)
 	case SYS_pidfd_open:
 		return CALL_PIDFD_OPEN;
 #endif
-	default:
+#ifdef SYS_epoll_wait
+	case SYS_epoll_wait:
+#endif
+	case SYS_epoll_pwait:
 		return CALL_EPOLL_WAIT;
+	default:
+		return -1;
 	}
 }
 
@@ -403,24 +410,27 @@ syscall(long number, ...)
 	static long (*next)(long, ...);
 	long a[6];
 	va_list list;
+	int call;
 
 	NEXT("syscall");
 	va_start(list, number);
 	for (int i = 0; i < 6; i++)
 		a[i] = va_arg(list, long);
 	va_end(list);
-	if (fails(call_of(number)))
+	call = call_of(number);
+	if (call >= 0 && fault_call(call))
 		return -1;
 	return next(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
+#if !FAULTS_EMULATED
 SEEN int
 poll(struct pollfd *array, nfds_t length, int ms)
 {
 	static int (*next)(struct pollfd *, nfds_t, int);
 
 	NEXT("poll");
-	return fails(CALL_POLL) ? -1 : next(array, length, ms);
+	return fault_call(CALL_POLL) ? -1 : next(array, length, ms);
 }
 
 SEEN int
@@ -431,8 +441,9 @@ ppoll(struct pollfd *array, nfds_t length, const struct timespec *timeout,
 	    struct pollfd *, nfds_t, const struct timespec *, const sigset_t *);
 
 	NEXT("ppoll");
-	return fails(CALL_PPOLL) ? -1 : next(array, length, timeout, mask);
+	return fault_call(CALL_PPOLL) ? -1 : next(array, length, timeout, mask);
 }
+#endif
 
 SEEN int
 fstat(int fd, struct stat *st)
@@ -442,7 +453,7 @@ fstat(int fd, struct stat *st)
 	NEXT("fstat");
 	if (next(fd, st) < 0)
 		return -1;
-	return fails(CALL_FSTAT) ? -1 : 0;
+	return fault_call(CALL_FSTAT) ? -1 : 0;
 }
 
 /* To ask how it is cannot fail. */
@@ -453,7 +464,7 @@ sigaction(int signo, const struct sigaction *action, struct sigaction *old)
 
 	NEXT("sigaction");
 	/* Nor can the old one be refused. */
-	if (action != NULL && old != NULL && fails(CALL_SIGACTION))
+	if (action != NULL && old != NULL && fault_call(CALL_SIGACTION))
 		return -1;
 	return next(signo, action, old);
 }
@@ -464,7 +475,7 @@ waitid(idtype_t type, id_t id, siginfo_t *info, int options)
 	static int (*next)(idtype_t, id_t, siginfo_t *, int);
 
 	NEXT("waitid");
-	return fails(CALL_WAITID) ? -1 : next(type, id, info, options);
+	return fault_call(CALL_WAITID) ? -1 : next(type, id, info, options);
 }
 
 SEEN int
@@ -473,7 +484,7 @@ pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *a)
 	static int (*next)(pthread_mutex_t *, const pthread_mutexattr_t *);
 
 	NEXT("pthread_mutex_init");
-	return fails(CALL_MUTEX) ? errno : next(m, a);
+	return fault_call(CALL_MUTEX) ? errno : next(m, a);
 }
 
 /* What pthread_atfork() calls, which is in each program and library itself. */
@@ -489,7 +500,8 @@ __register_atfork(
 	int error;
 
 	NEXT("__register_atfork");
-	error = fails(CALL_ATFORK) ? errno : next(before, parent, child, dso);
+	error = fault_call(CALL_ATFORK) ? errno
+					: next(before, parent, child, dso);
 	if (fault_in_atfork != NULL)
 		fault_in_atfork();
 	return error;
@@ -501,7 +513,7 @@ read(int fd, void *buffer, size_t size)
 	static ssize_t (*next)(int, void *, size_t);
 
 	NEXT("read");
-	return fails(CALL_READ) ? -1 : next(fd, buffer, size);
+	return fault_call(CALL_READ) ? -1 : next(fd, buffer, size);
 }
 
 SEEN ssize_t
@@ -510,9 +522,10 @@ write(int fd, const void *buffer, size_t size)
 	static ssize_t (*next)(int, const void *, size_t);
 
 	NEXT("write");
-	return fails(CALL_WRITE) ? -1 : next(fd, buffer, size);
+	return fault_call(CALL_WRITE) ? -1 : next(fd, buffer, size);
 }
 
+#if !FAULTS_EMULATED
 /* It is closed all the same. */
 SEEN int
 close(int fd)
@@ -522,8 +535,9 @@ close(int fd)
 	NEXT("close");
 	if (next(fd) < 0)
 		return -1;
-	return fails(CALL_CLOSE) ? -1 : 0;
+	return fault_call(CALL_CLOSE) ? -1 : 0;
 }
+#endif
 
 SEEN int
 prctl(int option, ...)
@@ -537,7 +551,17 @@ prctl(int option, ...)
 	for (int i = 0; i < 4; i++)
 		a[i] = va_arg(list, unsigned long);
 	va_end(list);
-	return fails(CALL_PRCTL) ? -1 : next(option, a[0], a[1], a[2], a[3]);
+	return fault_call(CALL_PRCTL) ? -1
+				      : next(option, a[0], a[1], a[2], a[3]);
+}
+
+SEEN int
+socket(int domain, int type, int protocol)
+{
+	static int (*next)(int, int, int);
+
+	NEXT("socket");
+	return fault_call(CALL_SOCKET) ? -1 : next(domain, type, protocol);
 }
 
 SEEN FILE *
@@ -546,7 +570,7 @@ fopen(const char *path, const char *how)
 	static FILE *(*next)(const char *, const char *);
 
 	NEXT("fopen");
-	return fails(CALL_FOPEN) ? NULL : next(path, how);
+	return fault_call(CALL_FOPEN) ? NULL : next(path, how);
 }
 
 /* A library that has the functions of the C library in it, say, does not call
@@ -572,7 +596,8 @@ fault_obstacle(void)
 	for (int i = 1; i <= count; i++) {
 		memory |= trace[i] == CALL_CALLOC;
 		descriptors |= trace[i] == CALL_EVENTFD ||
-			       trace[i] == CALL_PIPE;
+			       trace[i] == CALL_PIPE ||
+			       trace[i] == CALL_PORT_CREATE;
 	}
 	return memory && descriptors
 		   ? NULL

@@ -538,6 +538,83 @@ wait_short(void)
 	return n;
 }
 
+/* What cannot be told to the kernel is tried again, but not all the time. */
+static int
+modify_and_wait_short(void)
+{
+	int before = fault_count();
+	int n = modify() < 0 ? -1 : wait_short();
+
+	if (fault_count() - before > 150)
+		fail("a wait tries again %d times", fault_count() - before);
+	return n;
+}
+
+/* The end of a pipe that nobody reads, and was added when somebody did. */
+static void
+make_broken(void)
+{
+	int fds[2];
+
+	make_poller();
+	MUST(pipe2(fds, O_CLOEXEC | O_NONBLOCK));
+	fd = fds[1];
+	MUST(polling_add(p, fd, POLLING_OUT, POLLING_LEVEL, 2));
+	EXPECT(2, POLLING_OUT);
+	close(fds[0]);
+}
+
+static int
+wait_for_broken(void)
+{
+	struct polling_event e;
+	int n = polling_wait(p, &e, 1, &long_time);
+
+	if (n == 0)
+		fail("a wait has lost its event");
+	if (n > 0 && e.events != (POLLING_OUT | POLLING_ERR))
+		fail("another event: %#x", e.events);
+	return n;
+}
+
+static int
+modify_broken(void)
+{
+	return polling_modify(p, fd, POLLING_OUT, POLLING_ONESHOT, 3);
+}
+
+static int
+disarm_broken(void)
+{
+	struct polling_event e;
+
+	return polling_modify(p, fd, 0, POLLING_LEVEL, 4) < 0
+		   ? -1
+		   : polling_wait(p, &e, 1, &no_time);
+}
+
+static void
+check_broken(void)
+{
+	MUST(wait_for_broken());
+	MUST(polling_modify(p, fd, POLLING_OUT, POLLING_ONESHOT, 5));
+	EXPECT(5, POLLING_OUT | POLLING_ERR);
+	EXPECT_NOTHING();
+	MUST(polling_modify(p, fd, POLLING_OUT, POLLING_LEVEL, 6));
+	EXPECT(6, POLLING_OUT | POLLING_ERR);
+	EXPECT(6, POLLING_OUT | POLLING_ERR);
+	MUST(polling_delete(p, fd));
+	use_poller();
+}
+
+static void
+check_disarmed_broken(void)
+{
+	EXPECT_NOTHING();
+	MUST(polling_modify(p, fd, POLLING_OUT, POLLING_LEVEL, 7));
+	check_broken();
+}
+
 /* One of each kind, key 1 to 5, and a notification. */
 static void
 make_everything(void)
@@ -667,7 +744,7 @@ sleep_once(void *argument)
 	struct polling_event e;
 
 	(void)argument;
-	fault_enlist(true);
+	(void)fault_enlist(true);
 	while (polling_wait(p, &e, 1, NULL) != 1)
 		continue;
 	return NULL;
@@ -700,7 +777,7 @@ make_sleepers(void)
 static int
 replace_among_sleepers(void)
 {
-	fault_enlist(false);
+	(void)fault_enlist(false);
 	MUST(write(orphan_end, "", 1));
 	usleep(10000);
 	return 0;
@@ -988,6 +1065,16 @@ modify_child(void)
 	return polling_modify_process(p, child, POLLING_EXIT, 1);
 }
 
+/* With execs, which few kernels tell of. */
+static int
+modify_child_more(void)
+{
+	int r = polling_modify_process(
+	    p, child, POLLING_EXIT | POLLING_EXEC, 1);
+
+	return r < 0 && errno == ENOTSUP ? 0 : r;
+}
+
 static int
 delete_child(void)
 {
@@ -1023,6 +1110,35 @@ check_no_child(void)
 	end_child();
 	MUST(waitpid(child, NULL, 0));
 	EXPECT_NOTHING();
+	use_poller();
+}
+
+static void
+make_child_for_all(void)
+{
+	make_child();
+	MUST(polling_add_process(p, child, POLLING_EXIT, 1));
+}
+
+/* A relative of this process: the end of the child is told in the parent and
+ * in its other child. */
+static void
+check_sibling(void)
+{
+	EXPECT_NOTHING();
+	MUST(kill(child, SIGKILL));
+	EXPECT(1, POLLING_EXIT);
+	MUST(delete_child());
+	use_poller();
+}
+
+static void
+check_killed_child(void)
+{
+	end_child();
+	EXPECT(1, POLLING_EXIT);
+	MUST(waitpid(child, NULL, 0));
+	MUST(delete_child());
 	use_poller();
 }
 
@@ -1078,6 +1194,9 @@ check_fd(void)
 
 	if (polling_supports(p, POLLING_FEATURE_FD)) {
 		watch.fd = polling_get_fd(p);
+		/* An alarm that could not be set is told of once. */
+		if (result->injected != 0 && poll(&watch, 1, 0) != 0)
+			EXPECT_NOTHING();
 		if (poll(&watch, 1, 0) != 0)
 			fail("the descriptor is readable for nothing");
 		send_byte();
@@ -1130,8 +1249,11 @@ change_in_child(void)
 		MUST(pipe2(fds, O_CLOEXEC));
 		MUST(write(fds[1], "", 1));
 		close(fds[1]);
-		if (fds[0] != number)
-			fail("the number was not the lowest");
+		/* A kqueue that is not inherited leaves lower ones free. */
+		if (fds[0] != number) {
+			MUST(dup3(fds[0], number, O_CLOEXEC));
+			close(fds[0]);
+		}
 	}
 	close(other);
 }
@@ -1252,6 +1374,11 @@ static const struct scenario {
 	check_ready_oneshot),
     PLAIN("wait-file", make_file_source, wait_long, check_file_ready),
     PLAIN("wait-short", make_source, wait_short, use_source),
+    PLAIN("wait-starved", make_other_source, modify_and_wait_short, use_source),
+    PLAIN("wait-broken", make_broken, wait_for_broken, check_broken),
+    PLAIN("modify-broken", make_broken, modify_broken, check_broken),
+    PLAIN("disarm-broken", make_broken, disarm_broken, check_disarmed_broken),
+    PLAIN("add-again-broken", make_broken, add_again, check_broken),
     PLAIN(
 	"wait-everything", make_everything, take_everything, check_everything),
     PLAIN("wait-orphan", make_orphan, wait_often, check_orphan),
@@ -1275,11 +1402,15 @@ static const struct scenario {
     PLAIN("add-process-dead", make_dead_child, add_child, check_child),
     PLAIN("add-process-stranger", make_stranger, add_stranger, check_stranger),
     PLAIN("modify-process", make_watched_child, modify_child, check_child),
+    PLAIN("modify-process-exec", make_child_for_all, modify_child_more,
+	check_child),
     PLAIN("delete-process", make_watched_child, delete_child, check_no_child),
     PLAIN("get-fd", make_source_and_timer, get_fd, check_fd),
     {"reinit", make_family, reinit, check_family, FORKED, NULL, check_parent},
     {"reinit-changed", make_changed_family, reinit, check_changed_family,
 	FORKED, change_in_child, check_parent},
+    {"reinit-process", make_child_for_all, reinit, check_sibling, FORKED, NULL,
+	check_killed_child},
     PLAIN("destroy", make_full, destroy, check_end),
     {"destroy-inherited", make_family, destroy, check_end, FORKED, NULL,
 	check_parent},
@@ -1301,14 +1432,22 @@ open_descriptors(void)
 static bool
 is_plausible(enum fault_mode mode, int error, int code)
 {
-	static const int any[] = {EMFILE, ENFILE, ENOMEM, ENOSPC, EINVAL};
+	static const int any[] = {
+	    EMFILE, ENFILE, ENOMEM, ENOSPC, EINVAL, EAGAIN};
 
 	/* What cannot be looked at is taken for what was there. */
 	if (code == EEXIST && fault_met("fstat"))
 		return true;
+	/* One that has ended, and the kernel alone knows nothing of. */
+	if (code == ESRCH && fault_met("waitid"))
+		return true;
 	/* What the system has not, but for which there may be another way. */
 	if (error == ENOSYS || error == EPERM || error == ENODEV)
 		return code == error || code == ENOTSUP;
+	/* A limit of event ports, in the words of other systems. */
+	if (error == EAGAIN &&
+	    (code == EMFILE || code == ENOSPC || code == ENOMEM))
+		return true;
 	if (mode == FAULT_ONCE)
 		return code == error;
 	if (mode == FAULT_STORM)

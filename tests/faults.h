@@ -22,6 +22,46 @@ struct fault_call {
 };
 extern const struct fault_call fault_calls[];
 
+/* Their indices. */
+enum {
+	CALL_MALLOC,
+	CALL_CALLOC,
+	CALL_REALLOC,
+	CALL_EPOLL_CREATE,
+	CALL_EPOLL_ADD,
+	CALL_EVENTFD,
+	CALL_PIPE,
+	CALL_DUPLICATE,
+	CALL_DUP3,
+	CALL_TIMERFD,
+	CALL_EPOLL_WAIT,
+	CALL_EPOLL_PWAIT2,
+	CALL_PIDFD_OPEN,
+	CALL_POLL,
+	CALL_PPOLL,
+	CALL_FSTAT,
+	CALL_SIGACTION,
+	CALL_WAITID,
+	CALL_MUTEX,
+	CALL_ATFORK,
+	CALL_READ,
+	CALL_WRITE,
+	CALL_CLOSE,
+	CALL_PRCTL,
+	CALL_FOPEN,
+	CALL_SOCKET,
+	/* Of emulated kernels: see faults-kernels.c. */
+	CALL_POLL_NOW,
+	CALL_KQUEUE,
+	CALL_KEVENT_ADD,
+	CALL_KEVENT,
+	CALL_PORT_CREATE,
+	CALL_PORT_ASSOCIATE,
+	CALL_PORT_SEND,
+	CALL_PORT_GETN,
+	CALL_TIMER_CREATE
+};
+
 /* More calls of one scenario are not made to fail. */
 #define FAULT_TRACE_MAX 1000
 
@@ -33,8 +73,10 @@ const char *fault_obstacle(void);
  * The number is that of the call which FAULT_ONCE and FAULT_FROM are for. */
 void fault_arm(enum fault_mode mode, int number, int error);
 void fault_disarm(void);
-/* Whether the calls of this thread count too. */
-void fault_enlist(bool counts);
+/* Whether the calls of this thread count too; returns whether they did. */
+bool fault_enlist(bool counts);
+/* A call is made: true, with errno set, if it is to fail. */
+bool fault_call(int call);
 
 /* What every pthread_atfork() does before it returns, if that is not NULL. */
 extern void (*fault_in_atfork)(void);

@@ -274,8 +274,6 @@ signal_attach(struct signal_watch *w)
 	bool handled;
 	int error = 0;
 
-	if (!is_watchable(w->signo))
-		return -EINVAL;
 	lock_acquire(&lock);
 	find_out_whose();
 	handled = has_handler(w->signo);

@@ -21,8 +21,8 @@ struct signal_watch {
 	void *argument;        /* of alert */
 };
 
-/* Has w told of its signal from now on. Returns 0, -EINVAL for a signal that
- * cannot be watched, or another negative errno. */
+/* Has w told of its signal, which can be watched, from now on. Returns 0 or a
+ * negative errno. */
 int signal_attach(struct signal_watch *w);
 
 /* Ends that. Once it has returned no handler looks at w. Does nothing in a

@@ -80,7 +80,8 @@ const struct fault_call fault_calls[] = {
     [CALL_WRITE] = {"write", {EINTR}},
     [CALL_CLOSE] = {"close", {EIO, EINTR}},
     [CALL_PRCTL] = {"prctl", {EPERM, EINVAL}},
-    [CALL_FOPEN] = {"fopen", {EMFILE, ENFILE, ENOMEM}},
+    /* The last one where there is no /proc. */
+    [CALL_FOPEN] = {"fopen", {EMFILE, ENFILE, ENOMEM, ENOENT}},
     [CALL_SOCKET] = {"socket", {EMFILE, ENFILE, ENOBUFS, ENOMEM}},
     [CALL_POLL_NOW] = {"poll for no time", {ENOMEM}},
     [CALL_KQUEUE] = {"kqueue", {EMFILE, ENFILE, ENOMEM}},
@@ -130,6 +131,9 @@ planned(int call, int number)
 {
 	int first = fault_calls[call].errors[0];
 
+	/* For want of the call, if it is for that. */
+	if (planned_error == ENOSYS && fault_is_for(call, ENOSYS))
+		first = ENOSYS;
 	switch (mode) {
 	case FAULT_ONCE:
 		return number == planned_number &&

@@ -63,7 +63,7 @@ static struct result {
 
 /* The run: its poller, and what the scenario needs. */
 static struct polling *p;
-static int fd = -1, peer = -1, third = -1;
+static int fd = -1, peer = -1, third = -1, quiet = -1;
 static pid_t child;
 static bool posted; /* to count those that were */
 static int done;    /* of the MANY that an act makes */
@@ -147,7 +147,9 @@ close_all(void)
 		close(peer);
 	if (third >= 0)
 		close(third);
-	fd = peer = third = -1;
+	if (quiet >= 0)
+		close(quiet);
+	fd = peer = third = quiet = -1;
 }
 
 static void
@@ -317,6 +319,30 @@ make_high(void)
 	MUST(high);
 	close(fd);
 	fd = high;
+}
+
+/* Ready for nothing but to be connected, which some kernels do not tell. */
+static void
+make_unconnected(void)
+{
+	make_poller();
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	MUST(fd);
+}
+
+static int
+add_unconnected(void)
+{
+	return polling_add(p, fd, POLLING_OUT, POLLING_LEVEL, 1);
+}
+
+static void
+check_unconnected(void)
+{
+	EXPECT(1, POLLING_OUT | POLLING_HUP);
+	EXPECT(1, POLLING_OUT | POLLING_HUP);
+	MUST(polling_delete(p, fd));
+	use_poller();
 }
 
 static void
@@ -662,13 +688,16 @@ check_everything(void)
 }
 
 /* A descriptor that was closed while a duplicate of it lives, and is ready
- * for ever, beside a source that works: the kernel's object is replaced. */
+ * for ever, beside sources that work: the kernel's object is replaced. */
 static void
 make_orphan(void)
 {
 	int fds[2];
 
 	make_source();
+	quiet = open(".", O_RDONLY | O_CLOEXEC);
+	MUST(quiet);
+	MUST(polling_add(p, quiet, 0, POLLING_LEVEL, 8));
 	MUST(pipe2(fds, O_CLOEXEC));
 	MUST(polling_add(p, fds[0], POLLING_IN, POLLING_LEVEL, 9));
 	third = dup(fds[0]);
@@ -1219,6 +1248,7 @@ make_family(void)
 	MUST(third);
 	MUST(polling_add(p, third, POLLING_IN, POLLING_ONESHOT, 5));
 	MUST(add_timers());
+	MUST(polling_add_signal(p, SIGUSR2, POLLING_LEVEL, 6));
 	MUST(polling_add_signal(p, SIGUSR1, POLLING_LEVEL, 1));
 }
 
@@ -1275,6 +1305,9 @@ check_family(void)
 	raise(SIGUSR1);
 	EXPECT(1, POLLING_SIGNAL);
 	MUST(delete_signal());
+	raise(SIGUSR2);
+	EXPECT(6, POLLING_SIGNAL);
+	MUST(polling_delete_signal(p, SIGUSR2));
 	use_source();
 }
 
@@ -1282,7 +1315,7 @@ static void
 check_changed_family(void)
 {
 	/* What could not be looked at is taken for what it was. */
-	if (fault_met("fstat"))
+	if (fault_met("fstat") || fault_met("fopen"))
 		(void)polling_delete(p, number);
 	check_family();
 	close(number);
@@ -1359,6 +1392,8 @@ static const struct scenario {
     PLAIN("add-oneshot", make_pair, add_oneshot, check_oneshot),
     PLAIN("add-high", make_high, add, use_source),
     PLAIN("add-file", make_file, add, check_file),
+    PLAIN("add-unconnected", make_unconnected, add_unconnected,
+	check_unconnected),
     PLAIN("add-dead", make_dead, add, use_source),
     PLAIN("add-again", make_source, add_again, use_source),
     PLAIN("modify", make_other_source, modify, use_source),
@@ -1442,7 +1477,8 @@ is_plausible(enum fault_mode mode, int error, int code)
 	if (code == ESRCH && fault_met("waitid"))
 		return true;
 	/* What the system has not, but for which there may be another way. */
-	if (error == ENOSYS || error == EPERM || error == ENODEV)
+	if (mode == FAULT_ONCE &&
+	    (error == ENOSYS || error == EPERM || error == ENODEV))
 		return code == error || code == ENOTSUP;
 	/* A limit of event ports, in the words of other systems. */
 	if (error == EAGAIN &&
@@ -1455,7 +1491,7 @@ is_plausible(enum fault_mode mode, int error, int code)
 	for (int i = 0; i < LENGTH(any); i++)
 		if (code == any[i])
 			return true;
-	return false;
+	return error == ENOSYS && code == ENOTSUP;
 }
 
 /* The act with its faults, and without if that fails. */
@@ -1542,7 +1578,7 @@ run_apart(
 	static const char *const modes[] = {
 	    [FAULT_NONE] = "without a fault",
 	    [FAULT_ONCE] = "fails with ",
-	    [FAULT_FROM] = "and all that follow fail",
+	    [FAULT_FROM] = "and all that follow fail ",
 	    [FAULT_STORM] = "in a storm of EINTR",
 	};
 	int status;
@@ -1597,6 +1633,12 @@ run_scenario(const struct scenario *s, int *total)
 		}
 		failed += run_apart(s, FAULT_FROM, at, trace[at], 0);
 		faults += result->injected != 0;
+		/* What is there instead fails then. */
+		if (fault_is_for(trace[at], ENOSYS)) {
+			failed += run_apart(
+			    s, FAULT_FROM, at, trace[at], ENOSYS);
+			faults += result->injected != 0;
+		}
 	}
 	failed += run_apart(s, FAULT_STORM, 0, 0, 0);
 	faults += result->injected != 0;

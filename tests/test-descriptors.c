@@ -262,6 +262,34 @@ START_TEST(a_fifo_without_reader_is_out_and_err)
 }
 END_TEST
 
+/* 40: it is its own peer, and both ends of it are watched */
+START_TEST(a_fifo_opened_both_ways_is_both)
+{
+	struct polling *p = make_poller();
+	struct fifo f;
+	int fd;
+
+	make_fifo(&f);
+	/* POSIX leaves it open what that does; all systems of today do it. */
+	fd = open_fifo(&f, O_RDWR);
+	remove_fifo(&f);
+	expect_ok(polling_add(p, fd, READ_WRITE, POLLING_LEVEL, 1));
+	expect_events(p, LONG_MS, {1, POLLING_OUT});
+	put_bytes(fd, 1);
+	expect_events(p, LONG_MS, {1, READ_WRITE});
+	(void)fill_until_blocked(fd);
+	expect_events(p, LONG_MS, {1, POLLING_IN});
+	(void)drain(fd);
+	expect_ok(polling_modify(p, fd, POLLING_IN, POLLING_ONESHOT, 2));
+	expect_nothing(p);
+	put_bytes(fd, 1);
+	expect_events(p, LONG_MS, {2, POLLING_IN});
+	expect_nothing(p);
+	polling_destroy(p);
+	close_fd(fd);
+}
+END_TEST
+
 /* A pseudo-terminal without echo or line editing; false if there is none. */
 static bool
 make_pty(int pair[2])
@@ -323,6 +351,57 @@ START_TEST(a_terminal_reports_input_and_hang_up)
 	    "hung up: %s", event_names(event.events));
 	polling_destroy(p);
 	close_fd(pty[watched]);
+}
+END_TEST
+
+static void
+put_one(void *argument)
+{
+	put_bytes(*(polling_fd *)argument, 1);
+}
+
+static void
+notify_poller(void *argument)
+{
+	(void)polling_notify(argument);
+}
+
+#define TERMINALS 40
+
+/* 45: that is asleep, with one terminal or more than a few; kernels that do not
+ * watch them leave them to poll() or select() */
+START_TEST(a_terminal_ends_a_blocked_wait)
+{
+	int count = _i == 0 ? 1 : TERMINALS, last = count - 1;
+	struct polling_event event;
+	struct polling *p;
+	struct delayed *d;
+	int pty[2], copies[TERMINALS];
+
+	if (!make_pty(pty))
+		SKIP("no pseudo-terminal: %s", strerror(errno));
+	p = make_poller();
+	for (int i = 0; i < count; i++) {
+		copies[i] = duplicate_fd(pty[1]);
+		expect_ok(polling_add(p, copies[i],
+		    i == last ? POLLING_IN : POLLING_PRI, POLLING_LEVEL,
+		    (uintptr_t)i));
+	}
+	expect_nothing_for(p, 20);
+	d = run_after(50, put_one, &pty[0]);
+	expect_events(p, LONG_MS, {(uintptr_t)last, POLLING_IN});
+	join_delayed(d);
+	get_bytes(copies[last], 1);
+	/* Whatever it waits with, it can be woken. */
+	d = run_after(50, notify_poller, p);
+	ck_assert_int_eq(wait_ms(p, &event, 1, -1), 0);
+	join_delayed(d);
+	for (int i = 0; i < count; i++) {
+		expect_ok(polling_delete(p, copies[i]));
+		close_fd(copies[i]);
+	}
+	polling_destroy(p);
+	close_pair(pty);
 }
 END_TEST
 
@@ -500,7 +579,9 @@ add_conditions_descriptors(Suite *s)
 	CASE_MODES(s, a_reader_that_left_is_told_at_the_next_arming);
 	CASE(s, a_fifo_is_silent_before_its_first_writer);
 	CASE(s, a_fifo_without_reader_is_out_and_err);
+	CASE(s, a_fifo_opened_both_ways_is_both);
 	CASE_LOOP(s, a_terminal_reports_input_and_hang_up, CASE_SECONDS, 0, 2);
+	CASE_LOOP(s, a_terminal_ends_a_blocked_wait, CASE_SECONDS, 0, 2);
 	CASE(s, an_eventfd_reports_its_counter);
 	CASE(s, an_inotify_descriptor_reports_changes);
 	CASE(s, fired_sources_hide_no_others);

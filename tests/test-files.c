@@ -312,6 +312,32 @@ START_TEST(another_file_at_the_same_number_can_be_added)
 }
 END_TEST
 
+/* 73: a change of the source before it has not reached the kernel yet */
+START_TEST(a_file_can_take_the_number_of_a_changed_source)
+{
+	struct polling *p = make_poller();
+	polling_fd file = open_steady(_i), pairs[3][2];
+
+	for (int i = 0; i < 3; i++) {
+		make_socketpair(pairs[i]);
+		expect_ok(
+		    polling_add(p, pairs[i][0], POLLING_IN, POLLING_LEVEL, 9));
+	}
+	for (int i = 0; i < 3; i++)
+		expect_ok(polling_modify(
+		    p, pairs[i][0], POLLING_OUT, POLLING_LEVEL, (uintptr_t)i));
+	ck_assert_int_eq(dup2(file, pairs[1][0]), pairs[1][0]);
+	expect_ok(polling_add(p, pairs[1][0], POLLING_IN, POLLING_ONESHOT, 5));
+	expect_events(
+	    p, LONG_MS, {0, POLLING_OUT}, {2, POLLING_OUT}, {5, POLLING_IN});
+	expect_events(p, LONG_MS, {0, POLLING_OUT}, {2, POLLING_OUT});
+	polling_destroy(p);
+	for (int i = 0; i < 3; i++)
+		close_pair(pairs[i]);
+	close_fd(file);
+}
+END_TEST
+
 /* Makes fd the standard input, with the old one kept at *saved. */
 static void
 become_input(polling_fd fd, int *saved)
@@ -433,6 +459,7 @@ add_files(Suite *s)
 	CASE_STEADY(arming_a_file_reaches_a_blocked_wait);
 	CASE_STEADY(a_file_closed_undeleted_is_silent_and_its_number_free);
 	CASE(s, another_file_at_the_same_number_can_be_added);
+	CASE_STEADY(a_file_can_take_the_number_of_a_changed_source);
 	CASE_PAIRS(s, standard_input_may_be_a_stream);
 	CASE_STEADY(standard_input_may_be_a_file);
 	CASE(s, standard_input_may_be_a_terminal);

@@ -273,6 +273,31 @@ START_TEST(rebuilding_drops_what_the_child_replaced)
 }
 END_TEST
 
+static void
+rebuild_changed(struct trouble *t, void *argument)
+{
+	struct world *w = argument;
+
+	check_that(t, polling_reinit(w->p) == 0);
+	check_that(
+	    t, world_reports(w, 1u << READY | 1u << ARMED | 1u << WRITABLE |
+				    1u << FIRED | 1u << EDGE |
+				    1u << FILE_LEVEL | 1u << FILE_ONESHOT));
+}
+
+/* 76: of a change that has not reached the kernel yet the child hears too */
+START_TEST(changes_before_a_fork_are_rebuilt)
+{
+	struct world w;
+
+	make_world(&w);
+	expect_ok(polling_modify(w.p, w.pairs[FIRED][0], POLLING_IN,
+	    POLLING_ONESHOT, WORLD_KEY(FIRED)));
+	run_child(rebuild_changed, &w);
+	destroy_world(&w);
+}
+END_TEST
+
 #define CROWD 500
 
 struct crowd {
@@ -623,6 +648,7 @@ add_lifetime_forks(Suite *s)
 	CASE_LOOP(s, children_may_fork, CASE_SECONDS, 0, 2);
 	CASE(s, rebuilding_drops_what_the_child_closed);
 	CASE(s, rebuilding_drops_what_the_child_replaced);
+	CASE(s, changes_before_a_fork_are_rebuilt);
 	CASE(s, many_sources_are_rebuilt);
 	CASE(s, a_fork_beside_blocked_waits);
 	CASE_LIMIT(s, forks_at_any_time_do_not_lock_up, 2 * CASE_SECONDS);

@@ -271,6 +271,39 @@ START_TEST(a_duplicate_can_take_the_closed_number)
 }
 END_TEST
 
+#define SEVERAL 3
+
+/* 75: also if the kernel is told of the arming, and refuses it, while there is
+ * no room to say so */
+START_TEST(sources_closed_after_their_arming_are_silent)
+{
+	struct polling *p = make_poller();
+	polling_fd pairs[SEVERAL + 1][2];
+	struct polling_event event;
+
+	for (uintptr_t i = 0; i <= SEVERAL; i++) {
+		make_channel(pairs[i]);
+		put_bytes(pairs[i][1], 1);
+		expect_ok(polling_add(
+		    p, pairs[i][0], POLLING_IN, POLLING_ONESHOT, i));
+	}
+	for (int i = 0; i <= SEVERAL; i++)
+		ck_assert_int_eq(wait_ms(p, &event, 1, LONG_MS), 1);
+	for (uintptr_t i = 0; i <= SEVERAL; i++)
+		expect_ok(polling_modify(
+		    p, pairs[i][0], POLLING_IN, POLLING_ONESHOT, 10 + i));
+	for (int i = 0; i < SEVERAL; i++)
+		close_fd(pairs[i][0]);
+	ck_assert_int_eq(wait_ms(p, &event, 1, LONG_MS), 1);
+	ck_assert_uint_eq(event.key, 10 + SEVERAL);
+	ck_assert_int_eq(wait_ms(p, &event, 1, 30), 0);
+	for (int i = 0; i < SEVERAL; i++)
+		close_fd(pairs[i][1]);
+	polling_destroy(p);
+	close_pair(pairs[SEVERAL]);
+}
+END_TEST
+
 #define ORPHANS 5
 
 /* 74 */
@@ -518,6 +551,7 @@ add_closing(Suite *s)
 	CASE_MODES(s, a_writable_source_closed_beside_a_duplicate_is_silent);
 	CASE_MODES(s, a_source_that_had_reported_ends_when_closed);
 	CASE_MODES(s, a_duplicate_can_take_the_closed_number);
+	CASE(s, sources_closed_after_their_arming_are_silent);
 	CASE(s, closed_sources_do_not_disturb_others);
 	CASE(s, closed_sources_end_soon_among_many_events);
 	CASE(s, closed_sources_do_not_disturb_blocked_waits);

@@ -12,6 +12,9 @@
 #include <limits.h>
 #include <signal.h>
 #include <sys/resource.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -490,6 +493,48 @@ START_TEST(a_disarmed_process_is_reported_when_armed)
 	polling_destroy(p);
 }
 END_TEST
+
+#ifdef SYS_gettid
+static void *
+tell_own_number(void *argument)
+{
+	int *fds = argument;
+	pid_t number = (pid_t)syscall(SYS_gettid);
+	char byte;
+
+	if (write(fds[1], &number, sizeof(number)) != sizeof(number))
+		abort();
+	while (read(fds[2], &byte, 1) == -1 && errno == EINTR)
+		;
+	return NULL;
+}
+
+/* 82: on Linux threads have numbers of the same kind */
+START_TEST(a_thread_is_no_process)
+{
+	struct polling *p = make_poller();
+	struct thread t;
+	pid_t number;
+	int fds[4];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(pipe(fds + 2), 0);
+	start_thread(&t, tell_own_number, fds);
+	ck_assert_int_eq(
+	    (int)read(fds[0], &number, sizeof(number)), (int)sizeof(number));
+	ck_assert_int_ne(number, getpid());
+	/* Where SIGCHLD tells of processes, only children can be watched. */
+	ck_assert_int_eq(polling_add_process(p, number, POLLING_EXIT, 1), -1);
+	ck_assert(errno == ESRCH || errno == ENOTSUP);
+	expect_error(polling_delete_process(p, number), ENOENT);
+	expect_ok(close(fds[3]));
+	join_thread(&t);
+	for (int i = 0; i < 3; i++)
+		expect_ok(close(fds[i]));
+	polling_destroy(p);
+}
+END_TEST
+#endif
 
 START_TEST(an_exit_while_disarmed_outlives_waitpid)
 {
@@ -1176,6 +1221,9 @@ add_processes(Suite *s)
 	CASE(s, a_stopped_process_has_not_ended);
 	CASE(s, an_exec_is_no_exit);
 	CASE(s, a_disarmed_process_is_reported_when_armed);
+#ifdef SYS_gettid
+	CASE(s, a_thread_is_no_process);
+#endif
 	CASE(s, an_exit_while_disarmed_outlives_waitpid);
 	CASE(s, modify_takes_effect_before_the_exit);
 	CASE(s, a_deleted_process_is_not_reported);

@@ -304,6 +304,29 @@ START_TEST(sources_closed_after_their_arming_are_silent)
 }
 END_TEST
 
+/* 75 */
+START_TEST(a_source_closed_before_it_is_disarmed_is_silent)
+{
+	enum polling_mode mode = (enum polling_mode)_i;
+	struct polling *p = make_poller();
+	polling_fd pair[2];
+	int result;
+
+	make_channel(pair);
+	put_bytes(pair[1], 1);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, mode, 1));
+	close_fd(pair[0]);
+	result = polling_modify(p, pair[0], 0, mode, 2);
+	ck_assert(result == 0 || errno == ENOENT);
+	expect_nothing(p);
+	expect_nothing_for(p, 20);
+	result = polling_delete(p, pair[0]);
+	ck_assert(result == 0 || errno == ENOENT);
+	polling_destroy(p);
+	close_fd(pair[1]);
+}
+END_TEST
+
 #define ORPHANS 5
 
 /* 74 */
@@ -552,6 +575,7 @@ add_closing(Suite *s)
 	CASE_MODES(s, a_source_that_had_reported_ends_when_closed);
 	CASE_MODES(s, a_duplicate_can_take_the_closed_number);
 	CASE(s, sources_closed_after_their_arming_are_silent);
+	CASE_MODES(s, a_source_closed_before_it_is_disarmed_is_silent);
 	CASE(s, closed_sources_do_not_disturb_others);
 	CASE(s, closed_sources_end_soon_among_many_events);
 	CASE(s, closed_sources_do_not_disturb_blocked_waits);

@@ -742,6 +742,46 @@ START_TEST(a_mode_can_change_while_disarmed)
 }
 END_TEST
 
+#define MANY 100
+
+/* 18, 23: more of them between two waits than any list of the library holds */
+START_TEST(many_oneshots_are_armed_at_once)
+{
+	struct polling *p = make_poller();
+	struct polling_event events[MANY];
+	static polling_fd pairs[MANY][2];
+	bool seen[MANY] = {false};
+
+	for (uintptr_t i = 0; i < MANY; i++) {
+		make_channel(pairs[i]);
+		ck_assert_int_eq((int)write_fd(pairs[i][1], "x", 1), 1);
+		expect_ok(polling_add(
+		    p, pairs[i][0], POLLING_IN, POLLING_ONESHOT, i));
+	}
+	settle();
+	for (int count = 0; count < 2 * MANY;) {
+		int n = wait_ms(p, events, MANY, LONG_MS);
+
+		ck_assert_int_gt(n, 0);
+		for (int i = 0; i < n; i++) {
+			ck_assert_uint_lt(events[i].key, MANY);
+			ck_assert_int_eq(
+			    seen[events[i].key], count + i >= MANY);
+			seen[events[i].key] = true;
+		}
+		count += n;
+		if (count == MANY)
+			for (uintptr_t i = 0; i < MANY; i++)
+				expect_ok(polling_modify(p, pairs[i][0],
+				    POLLING_IN, POLLING_ONESHOT, i));
+	}
+	expect_nothing(p);
+	polling_destroy(p);
+	for (int i = 0; i < MANY; i++)
+		close_pair(pairs[i]);
+}
+END_TEST
+
 static void
 add_edges(Suite *s)
 {
@@ -773,6 +813,7 @@ add_modes(Suite *s)
 	CASE_MODES(s, interest_0_is_silent_about_errors);
 	CASE_MODES(s, only_what_is_asked_is_reported);
 	CASE(s, arming_again_within_a_batch_is_for_the_next_wait);
+	CASE(s, many_oneshots_are_armed_at_once);
 	CASE_MODES(s, a_change_reaches_what_did_not_fit_into_the_batch);
 	CASE_MODES(s, a_listener_reports_connections);
 	CASE_MODES(s, an_empty_datagram_is_an_event);

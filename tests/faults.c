@@ -1238,6 +1238,42 @@ check_fd(void)
 	use_source();
 }
 
+/* Readable at once for what was there before. */
+static void
+expect_readable(void)
+{
+	struct pollfd watch = {.events = POLLIN};
+
+	if (!polling_supports(p, POLLING_FEATURE_FD))
+		return;
+	watch.fd = polling_get_fd(p);
+	/* A port that takes nothing more cannot tell that either. */
+	if (!fault_met("port_send") && poll(&watch, 1, 1000) != 1)
+		fail("the descriptor is silent");
+}
+
+static void
+make_unconnected_source(void)
+{
+	make_unconnected();
+	has_descriptor = polling_supports(p, POLLING_FEATURE_FD);
+	MUST(add_unconnected());
+}
+
+static void
+check_ready_fd(void)
+{
+	expect_readable();
+	check_unconnected();
+}
+
+static void
+check_ready_broken(void)
+{
+	expect_readable();
+	check_broken();
+}
+
 /* Forks: the act is the child's. */
 
 static void
@@ -1441,6 +1477,8 @@ static const struct scenario {
 	check_child),
     PLAIN("delete-process", make_watched_child, delete_child, check_no_child),
     PLAIN("get-fd", make_source_and_timer, get_fd, check_fd),
+    PLAIN("get-fd-ready", make_unconnected_source, get_fd, check_ready_fd),
+    PLAIN("get-fd-broken", make_broken, get_fd, check_ready_broken),
     {"reinit", make_family, reinit, check_family, FORKED, NULL, check_parent},
     {"reinit-changed", make_changed_family, reinit, check_changed_family,
 	FORKED, change_in_child, check_parent},

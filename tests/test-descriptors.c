@@ -564,9 +564,62 @@ START_TEST(descriptors_of_every_kind_work_together)
 }
 END_TEST
 
+/* 73, 36: what is looked at beside the kernel is not found in its place; _i is
+ * whether it is changed first */
+START_TEST(a_number_of_an_unconnected_socket_is_used_again)
+{
+	struct polling *p = make_poller();
+	polling_fd fd = make_tcp_socket(), pair[2];
+
+	make_socketpair(pair);
+	expect_ok(polling_add(p, fd, POLLING_OUT, POLLING_LEVEL, 1));
+	expect_events(p, LONG_MS, {1, POLLING_OUT | POLLING_HUP});
+	ck_assert_int_eq(dup2(pair[0], fd), fd);
+	if (_i == 1) {
+		(void)polling_modify(p, fd, POLLING_IN, POLLING_LEVEL, 2);
+		expect_nothing(p);
+	}
+	expect_ok(polling_add(p, fd, POLLING_IN, POLLING_LEVEL, 3));
+	expect_nothing_for(p, 20);
+	put_bytes(pair[1], 1);
+	expect_events(p, LONG_MS, {3, POLLING_IN});
+	polling_destroy(p);
+	close_fd(fd);
+	close_pair(pair);
+}
+END_TEST
+
+/* 36: connected in the meantime, it ends a wait that sleeps beside it */
+START_TEST(a_socket_connected_later_ends_a_blocked_wait)
+{
+	struct polling *p = make_poller();
+	polling_fd fd = make_tcp_socket(), listener, peer;
+	uint16_t port;
+	struct delayed *d;
+
+	listener = make_listener(&port);
+	expect_ok(polling_add(p, fd, POLLING_IN, POLLING_LEVEL, 1));
+	(void)wait_one(p, LONG_MS);
+	ck_assert_int_eq(connect_fd(fd, port), 0);
+	peer = accept_fd(listener);
+	settle();
+	expect_nothing_for(p, 20);
+	d = run_after(50, put_one, &peer);
+	expect_events(p, LONG_MS, {1, POLLING_IN});
+	join_delayed(d);
+	polling_destroy(p);
+	close_fd(fd);
+	close_fd(peer);
+	close_fd(listener);
+}
+END_TEST
+
 void
 add_registration_descriptors(Suite *s)
 {
+	CASE_LOOP(s, a_number_of_an_unconnected_socket_is_used_again,
+	    CASE_SECONDS, 0, 2);
+	CASE(s, a_socket_connected_later_ends_a_blocked_wait);
 	CASE(s, a_descriptor_the_kernel_refuses_leaves_nothing);
 }
 

@@ -228,6 +228,7 @@ START_TEST(null_pointers_are_refused)
 {
 	static const struct timespec zero;
 	struct polling *p = make_poller();
+	struct polling_event event = {0, 1, 0};
 	polling_fd pair[2];
 
 	make_tcp_pair(pair);
@@ -238,6 +239,20 @@ START_TEST(null_pointers_are_refused)
 	expect_error(polling_wait_until(p, NULL, 1, NULL), EFAULT);
 	expect_error(polling_wait_until(p, NULL, 1, &zero), EFAULT);
 	expect_error(polling_post(p, NULL), EFAULT);
+	/* No poller. */
+	expect_error(
+	    polling_add(NULL, pair[1], POLLING_IN, POLLING_ONESHOT, 1), EFAULT);
+	expect_error(
+	    polling_modify(NULL, pair[0], POLLING_IN, POLLING_ONESHOT, 1),
+	    EFAULT);
+	expect_error(polling_delete(NULL, pair[0]), EFAULT);
+	expect_error(polling_wait(NULL, &event, 1, &zero), EFAULT);
+	expect_error(polling_wait_until(NULL, &event, 1, &zero), EFAULT);
+	expect_error(polling_notify(NULL), EFAULT);
+	expect_error(polling_post(NULL, &event), EFAULT);
+	expect_error(polling_reinit(NULL), EFAULT);
+	ck_assert_int_eq(polling_supports(NULL, POLLING_FEATURE_LEVEL), 0);
+	polling_destroy(NULL);
 	expect_events(p, LONG_MS, {1, POLLING_IN});
 	expect_nothing(p);
 	polling_destroy(p);

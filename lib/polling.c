@@ -744,7 +744,7 @@ take_own(struct polling *p, struct waiting *w, int max)
 
 	for (unsigned i = 0; i < TURN_KERNEL && n < max; i++) {
 		unsigned kind = (p->turn + i) % TURN_KERNEL;
-		int share = (max - n + 1) / 2;
+		int share = max - n - (max - n) / 2; /* rounded up */
 
 		n += take_kind(p, w, (enum turn)kind, events + n, share);
 	}
@@ -850,7 +850,7 @@ prepare(struct polling *p, struct waiting *w, bool sleeps, bool signalled)
 		w->round = ++p->signals.round;
 		take_turns(p, w);
 		if (p->turn != TURN_KERNEL)
-			share = (w->capacity + 1) / 2;
+			share = w->capacity - share;
 		w->count = take_own(p, w, share);
 		dismiss_keeper(p);
 		w->removals = p->files.removals;

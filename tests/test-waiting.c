@@ -351,6 +351,33 @@ START_TEST(a_capacity_of_one_meets_every_source)
 }
 END_TEST
 
+/* What the core and the kernel report shares the room, however much that is. */
+START_TEST(the_greatest_capacity_is_room_for_all)
+{
+	static const struct timespec zero;
+	struct polling *p = make_poller();
+	struct polling_event post = {2, 0, 0}, events[8];
+	polling_fd pair[2];
+
+	make_socketpair(pair);
+	put_bytes(pair[1], 1);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 1));
+	/* Each kind has the first right to room in one of them. */
+	for (int round = 0; round < 12; round++) {
+		unsigned seen = 0;
+
+		expect_ok(polling_post(p, &post));
+		expect_ok(polling_add_timer(p, 1, &zero, NULL, 3));
+		ck_assert_int_eq(wait_ms(p, events, INT_MAX, LONG_MS), 3);
+		for (int i = 0; i < 3; i++)
+			seen |= 1u << events[i].key;
+		ck_assert_uint_eq(seen, 14);
+	}
+	polling_destroy(p);
+	close_pair(pair);
+}
+END_TEST
+
 /* 55: one of them is hung up for as long as it is not connected */
 START_TEST(a_capacity_of_one_meets_an_unconnected_socket_too)
 {
@@ -760,6 +787,7 @@ add_waiting(Suite *s)
 {
 	add_times(s);
 	CASE_MODES(s, a_capacity_of_one_meets_every_source);
+	CASE(s, the_greatest_capacity_is_room_for_all);
 	CASE(s, a_capacity_of_one_meets_an_unconnected_socket_too);
 	CASE_MODES(s, a_crowd_of_ready_sources_is_seen_in_turn);
 	CASE(s, busy_sources_do_not_starve_others);

@@ -6,7 +6,9 @@
  *
  *     POLLING_TEST_SEED=N tests/suites model
  *
- * runs this one seed and prints what it does.
+ * runs this one seed and prints what it does. The bytes of an input may decide
+ * instead, for fuzzers: see model.h. Those may do more than the seeds, whose
+ * operations stay what they are.
  *
  * Where the contract leaves a choice, the model has two sets: what an event
  * must have at least, and what it may have. Only edges and notifications need
@@ -20,23 +22,31 @@
 #include "harness.h"
 
 #include "crew.h"
+#include "model.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-#define SEEDS 1500
-#define STEPS 150
+#define SEEDS     1500
+#define STEPS     150
+#define STEPS_MAX 2000 /* of an input */
 
 #define SOCKET_PAIRS 8
 #define PAIRS        12 /* the others are pipes */
-#define ENDS         (2 * PAIRS)
+#define PAIR_ENDS    (2 * PAIRS)
+#define FILES        4 /* for inputs: two more pairs, of files */
+#define ENDS         (PAIR_ENDS + FILES)
 #define TIMERS       5
+#define SIGNALS      2 /* for inputs */
 #define POSTS        16
-#define CAPACITY     (4 * ENDS + TIMERS + POSTS)
+#define CAPACITY     (4 * PAIR_ENDS + TIMERS + POSTS)
 #define NUMBERS      1024 /* descriptors are below this */
 
 #define READ_WRITE (POLLING_IN | POLLING_OUT)
@@ -79,7 +89,17 @@ enum timer_state { TIMER_ABSENT, TIMER_FAR, TIMER_DUE };
 struct timer {
 	enum timer_state state;
 	bool repeats;
+	bool races; /* it is due again at once */
 	uintptr_t key;
+	bool seen; /* in the wait that is looked at */
+};
+
+struct signal {
+	bool registered;
+	bool armed;
+	enum polling_mode mode;
+	uintptr_t key;
+	uint32_t count; /* that have come since the last report */
 };
 
 #define OPERATIONS     20 /* that are told after a failure */
@@ -87,8 +107,16 @@ struct timer {
 
 struct model {
 	struct polling *p;
+	/* What chooses: the generator or, if it is fed, an input. */
 	uint64_t random;
 	uint64_t seed;
+	bool fed;
+	const uint8_t *input;
+	size_t left; /* bytes of it */
+	/* The choices of the generator as an input, if it is wanted. */
+	uint8_t *record;
+	size_t recorded;
+	size_t record_room;
 	int step;
 	uint32_t serial; /* of keys and payloads */
 	bool edges;      /* are supported */
@@ -100,6 +128,7 @@ struct model {
 	struct end ends[ENDS];
 	struct ghost ghosts[NUMBERS];
 	struct timer timers[TIMERS];
+	struct signal signals[SIGNALS];
 	struct polling_event posts[POSTS];
 	int post_count;
 	struct polling_event events[CAPACITY + 1];
@@ -144,6 +173,9 @@ disagree(struct model *m, const char *format, ...)
 		length += (size_t)snprintf(history + length,
 		    sizeof(history) - length, "\n  %s",
 		    m->text[i % OPERATIONS]);
+	if (m->fed)
+		ck_abort_msg("step %d of the input: %s, after%s", m->step, what,
+		    history);
 	ck_abort_msg("POLLING_TEST_SEED=%" PRIu64 ", step %d: %s, after%s",
 	    m->seed, m->step, what, history);
 }
@@ -172,11 +204,49 @@ next_random(struct model *m)
 	return z ^ (z >> 31);
 }
 
-/* One of 0 to count - 1. */
+/* The next byte of the input; 0 behind its end. */
+static uint8_t
+next_byte(struct model *m)
+{
+	if (m->left == 0)
+		return 0;
+	m->left--;
+	return *m->input++;
+}
+
+static void
+record_byte(struct model *m, unsigned byte)
+{
+	if (m->recorded < m->record_room)
+		m->record[m->recorded++] = (uint8_t)byte;
+}
+
+/* One of 0 to count - 1, which is 256 at most. With a greater count for inputs
+ * than for seeds, those that were recorded still choose the same. */
 static unsigned
 pick(struct model *m, unsigned count)
 {
-	return (unsigned)(next_random(m) % count);
+	unsigned choice;
+
+	if (m->fed)
+		return next_byte(m) % count;
+	choice = (unsigned)(next_random(m) % count);
+	record_byte(m, choice);
+	return choice;
+}
+
+static uint32_t
+any_bits(struct model *m)
+{
+	uint32_t bits = m->fed ? 0 : (uint32_t)next_random(m);
+
+	for (int shift = 0; shift < 32; shift += 8) {
+		if (m->fed)
+			bits |= (uint32_t)next_byte(m) << shift;
+		else
+			record_byte(m, bits >> shift & 0xff);
+	}
+	return bits;
 }
 
 /* True once in count times. */
@@ -206,25 +276,41 @@ random_interest(struct model *m)
 	return interests[pick(m, sizeof(interests) / sizeof(interests[0]))];
 }
 
+/* What a source may be asked for. */
+#define INTEREST (READ_WRITE | POLLING_PRI | POLLING_RDHUP | ALWAYS)
+
 /* The model */
+
+static bool
+is_file(int i)
+{
+	return i >= PAIR_ENDS;
+}
 
 static bool
 is_pipe(int i)
 {
-	return i >= 2 * SOCKET_PAIRS;
+	return i >= 2 * SOCKET_PAIRS && !is_file(i);
 }
 
-/* The first end of a pipe reads, the second writes; sockets do both. */
+static bool
+is_socket(int i)
+{
+	return i < 2 * SOCKET_PAIRS;
+}
+
+/* The first end of a pipe reads, the second writes; sockets do both. Of files
+ * nothing gets to the other one. */
 static bool
 reads(int i)
 {
-	return !is_pipe(i) || i % 2 == 0;
+	return is_socket(i) || (is_pipe(i) && i % 2 == 0);
 }
 
 static bool
 writes(int i)
 {
-	return !is_pipe(i) || i % 2 == 1;
+	return is_socket(i) || (is_pipe(i) && i % 2 == 1);
 }
 
 static struct end *
@@ -252,6 +338,8 @@ conditions(struct model *m, int i)
 	const struct end *e = &m->ends[i], *o = other_end(m, i);
 	uint32_t c = 0;
 
+	if (is_file(i))
+		return READ_WRITE;
 	if (reads(i) && e->unread > 0)
 		c |= POLLING_IN;
 	if (writes(i) && !e->full)
@@ -368,7 +456,10 @@ end_name(int i)
 	char *name = names[next++ % 4];
 
 	(void)snprintf(name, sizeof(names[0]), "%s%d.%d",
-	    is_pipe(i) ? "pipe" : "socket", i / 2, i % 2);
+	    is_file(i)   ? "file"
+	    : is_pipe(i) ? "pipe"
+			 : "socket",
+	    i / 2, i % 2);
 	return name;
 }
 
@@ -383,11 +474,9 @@ number_is_used(struct model *m, polling_fd fd)
 }
 
 static void
-do_add(struct model *m, int i)
+add_as(struct model *m, int i, uint32_t interest, enum polling_mode mode)
 {
 	struct end *e = &m->ends[i];
-	uint32_t interest = random_interest(m);
-	enum polling_mode mode = (enum polling_mode)pick(m, MODES);
 	uintptr_t key = new_key(m);
 	int error = 0;
 
@@ -413,11 +502,17 @@ do_add(struct model *m, int i)
 }
 
 static void
-do_modify(struct model *m, int i)
+do_add(struct model *m, int i)
+{
+	uint32_t interest = random_interest(m);
+
+	add_as(m, i, interest, (enum polling_mode)pick(m, MODES));
+}
+
+static void
+modify_as(struct model *m, int i, uint32_t interest, enum polling_mode mode)
 {
 	struct end *e = &m->ends[i];
-	uint32_t interest = random_interest(m);
-	enum polling_mode mode = (enum polling_mode)pick(m, MODES);
 	uintptr_t key = new_key(m);
 	int error = 0, result;
 
@@ -436,6 +531,14 @@ do_modify(struct model *m, int i)
 	expect_result(m, result, error);
 	if (error == 0)
 		set_registration(m, i, interest, mode, key);
+}
+
+static void
+do_modify(struct model *m, int i)
+{
+	uint32_t interest = random_interest(m);
+
+	modify_as(m, i, interest, (enum polling_mode)pick(m, MODES));
 }
 
 static void
@@ -588,7 +691,7 @@ do_shut(struct model *m, int i)
 {
 	struct end *e = &m->ends[i], *o = other_end(m, i);
 
-	if (!e->open || is_pipe(i) || e->shut || !o->open)
+	if (!e->open || !is_socket(i) || e->shut || !o->open)
 		return;
 	note(m, "shut down writing of %s", end_name(i));
 	if (shutdown(e->fd, SHUT_WR) != 0)
@@ -627,7 +730,7 @@ close_end(struct model *m, int i)
 	close_number(m, e, false);
 	e->open = false;
 	e->unread = 0;
-	if (!o->open)
+	if (!o->open || is_file(i))
 		return;
 	may_be_new(o, UINT32_MAX);
 	is_new(o, POLLING_IN | POLLING_RDHUP | POLLING_HUP);
@@ -671,19 +774,39 @@ do_move(struct model *m, int i)
 		do_delete(m, i);
 }
 
+/* Each is another file than all the others. */
+static void
+open_files(int first, polling_fd fds[2])
+{
+	static const char *const names[FILES] = {
+	    "/", "/dev/null", "/dev", "/etc"};
+
+	for (int i = 0; i < 2; i++) {
+		fds[i] = open(names[first + i], O_RDONLY | O_CLOEXEC);
+		if (fds[i] == -1)
+			ck_abort_msg("open: %s", error_text(errno));
+	}
+}
+
 static void
 make_pair(struct model *m, int pair)
 {
 	struct end *ends = &m->ends[2 * pair];
 	polling_fd fds[2];
 
-	if (is_pipe(2 * pair))
+	if (is_file(2 * pair))
+		open_files(2 * pair - PAIR_ENDS, fds);
+	else if (is_pipe(2 * pair))
 		make_pipe(fds);
 	else
 		make_socketpair(fds);
 	for (int i = 0; i < 2; i++) {
 		ck_assert_int_lt(fds[i], NUMBERS);
 		ends[i] = (struct end){.fd = fds[i], .open = true};
+		/* The same file under the same number: see do_move(). */
+		if (is_file(2 * pair) && m->ghosts[fds[i]].haunts &&
+		    m->ghosts[fds[i]].pair == pair)
+			do_delete(m, 2 * pair + i);
 	}
 }
 
@@ -696,7 +819,17 @@ do_renew(struct model *m, int i)
 	make_pair(m, i / 2);
 }
 
-/* Timers, posts, notifications */
+/* Timers, signals, posts, notifications */
+
+/* What may name a timer: for seeds its number. */
+static uintptr_t
+timer_id(struct model *m, unsigned i)
+{
+	static const uintptr_t ids[TIMERS] = {
+	    0, 1, UINTPTR_MAX, (uintptr_t)INT_MAX + 1, UINTPTR_MAX - 1};
+
+	return m->fed ? ids[i] : i;
+}
 
 static struct timespec
 timer_first(bool due)
@@ -721,15 +854,19 @@ do_set_timer(struct model *m, bool adds)
 	if (adds) {
 		error = t->state == TIMER_ABSENT ? 0 : EEXIST;
 		expect_result(m,
-		    polling_add_timer(m->p, id, &first, interval, key), error);
+		    polling_add_timer(
+			m->p, timer_id(m, id), &first, interval, key),
+		    error);
 	} else {
 		error = t->state == TIMER_ABSENT ? ENOENT : 0;
 		expect_result(m,
-		    polling_modify_timer(m->p, id, &first, interval, key),
+		    polling_modify_timer(
+			m->p, timer_id(m, id), &first, interval, key),
 		    error);
 	}
 	if (error == 0)
-		*t = (struct timer){due ? TIMER_DUE : TIMER_FAR, repeats, key};
+		*t = (struct timer){
+		    due ? TIMER_DUE : TIMER_FAR, repeats, false, key, false};
 }
 
 static void
@@ -739,9 +876,64 @@ do_delete_timer(struct model *m)
 	struct timer *t = &m->timers[id];
 
 	note(m, "delete timer %u", id);
-	expect_result(m, polling_delete_timer(m->p, id),
+	expect_result(m, polling_delete_timer(m->p, timer_id(m, id)),
 	    t->state == TIMER_ABSENT ? ENOENT : 0);
 	t->state = TIMER_ABSENT;
+}
+
+static const int signal_numbers[SIGNALS] = {SIGURG, SIGWINCH};
+
+/* Registers the signal as add or modify. */
+static void
+set_signal(struct model *m, int i, bool adds)
+{
+	struct signal *s = &m->signals[i];
+	enum polling_mode mode = (enum polling_mode)pick(m, MODES);
+	uintptr_t key = new_key(m);
+	int error = 0;
+
+	note(
+	    m, "%s signal %d, %s", adds ? "add" : "modify", i, mode_name(mode));
+	if (!mode_is_known(m, mode))
+		error = ENOTSUP;
+	else if (adds == s->registered)
+		error = adds ? EEXIST : ENOENT;
+	expect_result(m,
+	    adds ? polling_add_signal(m->p, signal_numbers[i], mode, key)
+		 : polling_modify_signal(m->p, signal_numbers[i], mode, key),
+	    error);
+	if (error != 0)
+		return;
+	/* What has come while it was disarmed is kept. */
+	*s = (struct signal){true, true, mode, key, adds ? 0 : s->count};
+}
+
+static void
+do_signal(struct model *m)
+{
+	int i = (int)pick(m, SIGNALS);
+	struct signal *s = &m->signals[i];
+	unsigned what = pick(m, 8);
+
+	if (what < 4) {
+		note(m, "raise signal %d", i);
+		/* Unless it is watched it does nothing. */
+		(void)raise(signal_numbers[i]);
+		s->count += s->registered;
+	} else if (what < 7) {
+		set_signal(m, i, what < 6);
+	} else {
+		note(m, "delete signal %d", i);
+		expect_result(m, polling_delete_signal(m->p, signal_numbers[i]),
+		    s->registered ? 0 : ENOENT);
+		*s = (struct signal){.registered = false};
+	}
+}
+
+static bool
+signal_is_due(const struct signal *s)
+{
+	return s->registered && s->armed && s->count > 0;
 }
 
 static void
@@ -752,7 +944,7 @@ do_post(struct model *m)
 	if (m->post_count == POSTS)
 		return;
 	event->key = new_key(m);
-	event->events = (uint32_t)next_random(m);
+	event->events = any_bits(m);
 	event->data = m->serial++;
 	note(m, "post %" PRIu32, event->data);
 	expect_result(m, polling_post(m->p, event), 0);
@@ -779,6 +971,8 @@ count_due(struct model *m)
 		count += least(m, i) != 0;
 	for (int i = 0; i < TIMERS; i++)
 		count += m->timers[i].state == TIMER_DUE;
+	for (int i = 0; i < SIGNALS; i++)
+		count += signal_is_due(&m->signals[i]);
 	return count;
 }
 
@@ -809,10 +1003,35 @@ take_timer(struct model *m, const struct polling_event *event)
 		note(m, "  timer %d", i);
 		if (t->state != TIMER_DUE)
 			disagree(m, "it is not due");
-		if (event->events != POLLING_TIMER || event->data != 1)
+		if (event->events != POLLING_TIMER ||
+		    (t->races ? event->data < 1 : event->data != 1))
 			disagree(m, "it came with %s and %" PRIu32,
 			    event_names(event->events), event->data);
-		t->state = t->repeats ? TIMER_FAR : TIMER_ABSENT;
+		t->state = t->races     ? TIMER_DUE
+			   : t->repeats ? TIMER_FAR
+					: TIMER_ABSENT;
+		t->seen = true;
+		return true;
+	}
+	return false;
+}
+
+static bool
+take_signal(struct model *m, const struct polling_event *event)
+{
+	for (int i = 0; i < SIGNALS; i++) {
+		struct signal *s = &m->signals[i];
+
+		if (!s->registered || s->key != event->key)
+			continue;
+		note(m, "  signal %d", i);
+		if (!signal_is_due(s))
+			disagree(m, "it must be silent");
+		if (event->events != POLLING_SIGNAL || event->data != s->count)
+			disagree(m, "it came with %s and %" PRIu32,
+			    event_names(event->events), event->data);
+		s->count = 0;
+		s->armed = s->mode == POLLING_LEVEL || s->mode == POLLING_EDGE;
 		return true;
 	}
 	return false;
@@ -879,8 +1098,12 @@ expect_no_more(struct model *m)
 		e->stirred = false;
 	}
 	for (int i = 0; i < TIMERS; i++) {
-		if (m->timers[i].state == TIMER_DUE)
+		if (m->timers[i].state == TIMER_DUE && !m->timers[i].seen)
 			disagree(m, "timer %d is missing", i);
+	}
+	for (int i = 0; i < SIGNALS; i++) {
+		if (signal_is_due(&m->signals[i]))
+			disagree(m, "signal %d is missing", i);
 	}
 	if (m->post_count > 0)
 		disagree(m, "a post is missing");
@@ -891,26 +1114,40 @@ expect_readable(struct model *m)
 {
 	struct pollfd poller = {.fd = m->nested, .events = POLLIN};
 
-	/* A timer of the kernel may be a little late. */
-	if (m->nested >= 0 && poll(&poller, 1, LONG_MS) != 1)
+	int count;
+
+	if (m->nested < 0)
+		return;
+	/* A timer of the kernel may be a little late, and a fuzzer's timer come
+	 * in between. */
+	do
+		count = poll(&poller, 1, LONG_MS);
+	while (count == -1 && errno == EINTR);
+	if (count != 1)
 		disagree(m, "the poller's descriptor is not readable");
 }
 
-static void
-wait_for(struct model *m, int capacity)
+/* Returns how many events are due. */
+static int
+begin_wait(struct model *m, int capacity)
 {
-	int due = count_due(m), count, timeout_ms = 0;
+	int due = count_due(m);
 
 	for (int i = 0; i < ENDS; i++)
 		m->ends[i].seen = false;
+	for (int i = 0; i < TIMERS; i++)
+		m->timers[i].seen = false;
 	if (due > 0)
 		expect_readable(m);
-	/* It comes back at once, whatever the time. */
-	if ((due > 0 || m->notified) && once_in(m, 4))
-		timeout_ms = LONG_MS;
 	note(m, "wait for %d, %d due%s", capacity, due,
 	    m->notified ? ", notified" : "");
-	count = wait_ms(m->p, m->events, capacity, timeout_ms);
+	return due;
+}
+
+/* A wait gave count events, when so many were due. */
+static void
+end_wait(struct model *m, int capacity, int due, int count)
+{
 	if (count < 0)
 		disagree(m, "polling_wait: %s", error_text(errno));
 	if (count > capacity)
@@ -919,7 +1156,8 @@ wait_for(struct model *m, int capacity)
 		const struct polling_event *event = &m->events[i];
 
 		if (!take_post(m, event) && !take_timer(m, event) &&
-		    !take_end(m, event) && !take_ghost(m, event))
+		    !take_signal(m, event) && !take_end(m, event) &&
+		    !take_ghost(m, event))
 			disagree(m, "a stray event: %#" PRIxPTR " with %s",
 			    event->key, event_names(event->events));
 	}
@@ -929,11 +1167,23 @@ wait_for(struct model *m, int capacity)
 			may_be_new(&m->ends[i], UINT32_MAX);
 	}
 	/* Fewer than fit may come, but not none. */
-	if (!m->notified && capacity == CAPACITY)
+	if (!m->notified && capacity >= CAPACITY)
 		expect_no_more(m);
 	else if (!m->notified && due > 0 && count == 0)
 		disagree(m, "nothing came");
 	m->notified = false;
+}
+
+static void
+wait_for(struct model *m, int capacity)
+{
+	int due = begin_wait(m, capacity), timeout_ms = 0;
+
+	/* It comes back at once, whatever the time. */
+	if ((due > 0 || m->notified) && once_in(m, 4))
+		timeout_ms = LONG_MS;
+	end_wait(
+	    m, capacity, due, wait_ms(m->p, m->events, capacity, timeout_ms));
 }
 
 static void
@@ -959,6 +1209,8 @@ do_wait_for_all(struct model *m)
 			disagree(m, "some source is starved");
 		wait_for(m, capacity);
 		left = m->post_count;
+		for (int i = 0; i < SIGNALS; i++)
+			left += signal_is_due(&m->signals[i]);
 		for (int i = 0; i < ENDS; i++) {
 			if (m->ends[i].seen)
 				waited[i] = false;
@@ -967,13 +1219,357 @@ do_wait_for_all(struct model *m)
 	}
 }
 
+/* What inputs do besides: all that the arguments may be */
+
+#define TIME_MAX ((time_t)((UINT64_C(1) << (8 * sizeof(time_t) - 1)) - 1))
+
+static const struct timespec longest = {TIME_MAX, 999999999};
+
+static const struct timespec bad_times[] = {{-1, 0}, {0, -1}, {0, 1000000000},
+    {-TIME_MAX - 1, 0}, {-1, 999999999}, {TIME_MAX, -1}, {0, LONG_MAX},
+    {0, LONG_MIN}};
+#define BAD_TIMES (sizeof(bad_times) / sizeof(bad_times[0]))
+
+static void
+do_refused_wait(struct model *m)
+{
+	static const int capacities[] = {0, -1, INT_MIN};
+	const struct timespec *bad = &bad_times[pick(m, BAD_TIMES)];
+	int capacity = capacities[pick(m, 3)];
+	static const struct timespec none;
+
+	note(m, "wait for %d, and for %" PRIdMAX ".%ld s", capacity,
+	    (intmax_t)bad->tv_sec, bad->tv_nsec);
+	expect_result(
+	    m, polling_wait(m->p, m->events, capacity, &none), EINVAL);
+	expect_result(
+	    m, polling_wait_until(m->p, m->events, capacity, NULL), EINVAL);
+	expect_result(m, polling_wait(m->p, m->events, 1, bad), EINVAL);
+	expect_result(m, polling_wait_until(m->p, m->events, 1, bad), EINVAL);
+	expect_result(m, polling_wait(m->p, NULL, 1, NULL), EFAULT);
+	expect_result(m, polling_wait_until(m->p, NULL, 1, &none), EFAULT);
+}
+
+/* A wait that is right, with other times and capacities than wait_for(). */
+static void
+do_odd_wait(struct model *m)
+{
+	static const int capacities[] = {
+	    INT_MAX, INT_MAX - 1, CAPACITY + 1, CAPACITY, 2, 1};
+	static const struct timespec none, least_time = {0, 1};
+	int capacity = capacities[pick(m, 6)];
+	unsigned how = pick(m, 8);
+	struct timespec now;
+	int due = begin_wait(m, capacity), count;
+
+	polling_now(&now);
+	/* Without an end only if it comes back at once. */
+	if (due == 0 && !m->notified)
+		how %= 4;
+	if (how < 2)
+		count = polling_wait(
+		    m->p, m->events, capacity, how == 0 ? &none : &least_time);
+	else if (how < 4)
+		count = polling_wait_until(
+		    m->p, m->events, capacity, how == 2 ? &none : &now);
+	else if (how < 6)
+		count = polling_wait(
+		    m->p, m->events, capacity, how == 4 ? NULL : &longest);
+	else
+		count = polling_wait_until(
+		    m->p, m->events, capacity, how == 6 ? NULL : &longest);
+	end_wait(m, capacity, due, count);
+}
+
+static void
+do_refused_timer(struct model *m)
+{
+	unsigned i = pick(m, TIMERS);
+	uintptr_t id = timer_id(m, i);
+	const struct timespec *bad = &bad_times[pick(m, BAD_TIMES)];
+	static const struct timespec none;
+	int (*set)(struct polling * p, uintptr_t id,
+	    const struct timespec *first, const struct timespec *interval,
+	    uintptr_t key) = m->timers[i].state == TIMER_ABSENT
+				 ? polling_add_timer
+				 : polling_modify_timer;
+
+	note(m, "timer %u with bad times", i);
+	expect_result(m, set(m->p, id, bad, NULL, 0), EINVAL);
+	expect_result(m, set(m->p, id, &none, bad, 0), EINVAL);
+	expect_result(m, set(m->p, id, NULL, &none, 0), EFAULT);
+}
+
+/* Times at both ends of what they may be. */
+static void
+do_odd_timer(struct model *m)
+{
+	unsigned i = pick(m, TIMERS), how = pick(m, 4);
+	struct timer *t = &m->timers[i];
+	uintptr_t id = timer_id(m, i), key = new_key(m);
+	static const struct timespec none, least_time = {0, 1};
+	const struct timespec *first = how == 0 ? &longest : &none;
+	const struct timespec *interval = how == 1   ? &longest
+					  : how == 2 ? &none
+						     : &least_time;
+
+	note(m, "set timer %u, times %u", i, how);
+	expect_result(m,
+	    t->state == TIMER_ABSENT
+		? polling_add_timer(m->p, id, first, interval, key)
+		: polling_modify_timer(m->p, id, first, interval, key),
+	    0);
+	*t = (struct timer){
+	    how == 0 ? TIMER_FAR : TIMER_DUE, how != 2, how == 3, key, false};
+}
+
+/* Numbers that are no descriptors. */
+static void
+do_odd_descriptor(struct model *m)
+{
+	static const int numbers[] = {
+	    -1, INT_MIN, INT_MAX, INT_MAX - 1, 1 << 20, -NUMBERS};
+	int fd = numbers[pick(m, 6)];
+
+	note(m, "descriptor %d", fd);
+	if (fcntl(fd, F_GETFD) != -1)
+		return;
+	expect_result(
+	    m, polling_add(m->p, fd, POLLING_IN, POLLING_LEVEL, 0), EBADF);
+	expect_result(m, polling_add(m->p, fd, 0, POLLING_ONESHOT, 0), EBADF);
+	expect_result(
+	    m, polling_modify(m->p, fd, POLLING_IN, POLLING_LEVEL, 0), ENOENT);
+	expect_result(m, polling_delete(m->p, fd), ENOENT);
+}
+
+/* Interests and modes of all kinds. */
+static void
+do_any_bits(struct model *m, int i)
+{
+	static const int modes[] = {POLLING_ONESHOT, POLLING_LEVEL,
+	    POLLING_EDGE, POLLING_EDGE_ONESHOT, MODES, -1, INT_MAX, INT_MIN};
+	struct end *e = &m->ends[i];
+	uint32_t interest = any_bits(m);
+	int mode = modes[pick(m, 8)];
+	bool adds = once_in(m, 2);
+
+	if (once_in(m, 2))
+		interest &= INTEREST;
+	if ((interest & ~INTEREST) == 0 && mode >= 0 && mode < MODES) {
+		if (adds)
+			add_as(m, i, interest, (enum polling_mode)mode);
+		else
+			modify_as(m, i, interest, (enum polling_mode)mode);
+		return;
+	}
+	/* With nothing else that is wrong. */
+	if (!e->open || ((interest & ~INTEREST) != 0 && mode >= 0 &&
+			    mode < MODES && !m->edges))
+		return;
+	note(m, "interest %#" PRIx32 " and mode %d for %s", interest, mode,
+	    end_name(i));
+	expect_result(m,
+	    e->registered ? polling_modify(m->p, e->fd, interest,
+				(enum polling_mode)mode, 0)
+			  : polling_add(m->p, e->fd, interest,
+				(enum polling_mode)mode, 0),
+	    EINVAL);
+}
+
+static void
+do_null(struct model *m)
+{
+	static const struct timespec none;
+	struct polling_event event = {0, 0, 0};
+	enum polling_mode mode = POLLING_LEVEL;
+
+	note(m, "no poller, no event");
+	expect_result(m, polling_add(NULL, 0, 0, mode, 0), EFAULT);
+	expect_result(m, polling_modify(NULL, 0, 0, mode, 0), EFAULT);
+	expect_result(m, polling_delete(NULL, 0), EFAULT);
+	expect_result(m, polling_wait(NULL, &event, 1, &none), EFAULT);
+	expect_result(m, polling_wait_until(NULL, &event, 1, &none), EFAULT);
+	expect_result(m, polling_notify(NULL), EFAULT);
+	expect_result(m, polling_post(NULL, &event), EFAULT);
+	expect_result(m, polling_post(m->p, NULL), EFAULT);
+	expect_result(m, polling_add_timer(NULL, 0, &none, NULL, 0), EFAULT);
+	expect_result(m, polling_modify_timer(NULL, 0, &none, NULL, 0), EFAULT);
+	expect_result(m, polling_delete_timer(NULL, 0), EFAULT);
+	expect_result(m, polling_add_signal(NULL, SIGURG, mode, 0), EFAULT);
+	expect_result(m, polling_modify_signal(NULL, SIGURG, mode, 0), EFAULT);
+	expect_result(m, polling_delete_signal(NULL, SIGURG), EFAULT);
+	expect_result(m, polling_add_process(NULL, 1, 0, 0), EFAULT);
+	expect_result(m, polling_modify_process(NULL, 1, 0, 0), EFAULT);
+	expect_result(m, polling_delete_process(NULL, 1), EFAULT);
+	expect_result(m, polling_get_fd(NULL), EFAULT);
+	expect_result(m, polling_reinit(NULL), EFAULT);
+	polling_destroy(NULL);
+}
+
+static void
+do_odd_signal(struct model *m)
+{
+	static const int numbers[] = {
+	    0, -1, SIGKILL, SIGSTOP, INT_MAX, INT_MIN, 1000, -SIGURG};
+	int signo = numbers[pick(m, 8)];
+	enum polling_mode mode = POLLING_ONESHOT;
+
+	note(m, "signal number %d", signo);
+	expect_result(m, polling_add_signal(m->p, signo, mode, 0), EINVAL);
+	expect_result(m, polling_modify_signal(m->p, signo, mode, 0), ENOENT);
+	expect_result(m, polling_delete_signal(m->p, signo), ENOENT);
+	mode = (enum polling_mode)MODES;
+	expect_result(m, polling_add_signal(m->p, SIGURG, mode, 0), EINVAL);
+}
+
+/* Processes that are none, and this one, which goes on. */
+static void
+do_odd_process(struct model *m)
+{
+	static const polling_pid pids[] = {
+	    0, -1, INT_MIN, INT_MAX, INT_MIN + 1, -2};
+	polling_pid pid = pids[pick(m, 6)], own = getpid();
+	uint32_t bits = any_bits(m) | POLLING_TIMER;
+	int result;
+
+	note(m, "process %ld", (long)pid);
+	expect_result(
+	    m, polling_add_process(m->p, pid, POLLING_EXIT, 0), ESRCH);
+	expect_result(m, polling_add_process(m->p, pid, 0, 0), ESRCH);
+	expect_result(m, polling_add_process(m->p, own, bits, 0), EINVAL);
+	expect_result(
+	    m, polling_modify_process(m->p, pid, POLLING_EXIT, 0), ENOENT);
+	expect_result(m, polling_delete_process(m->p, pid), ENOENT);
+	result = polling_add_process(m->p, own, POLLING_EXIT, 0);
+	/* Where the system tells of children only. */
+	if (result == -1 && errno == ENOTSUP)
+		return;
+	expect_result(m, result, 0);
+	expect_result(
+	    m, polling_add_process(m->p, own, POLLING_EXIT, 0), EEXIST);
+	expect_result(m, polling_modify_process(m->p, own, 0, 1), 0);
+	expect_result(m, polling_delete_process(m->p, own), 0);
+}
+
+static void
+do_odd_poller(struct model *m)
+{
+	unsigned flags = any_bits(m) | 2u, feature = any_bits(m) | 32u;
+
+	note(m, "flags %#x, feature %u", flags, feature);
+	expect_result(m, polling_create(flags) == NULL ? -1 : 0, EINVAL);
+	if (polling_supports(m->p, feature) != 0 ||
+	    polling_supports(NULL, feature % 32) != 0)
+		disagree(m, "it is supported");
+	expect_result(m, polling_reinit(m->p), 0);
+}
+
+/* Asks for the descriptor after other things have happened. */
+static void
+do_nest(struct model *m)
+{
+	int fd = polling_get_fd(m->p);
+
+	note(m, "ask for the descriptor");
+	if (fd == -1 && errno != ENOTSUP)
+		disagree(m, "%s", error_text(errno));
+	if (m->nested != -1 && fd != m->nested)
+		disagree(m, "it is another one");
+	m->nested = fd;
+}
+
+/* Another poller sees the same, and takes nothing away. */
+static void
+do_beside(struct model *m, int i)
+{
+	struct end *e = &m->ends[i];
+	struct end other = {.interest = READ_WRITE | POLLING_RDHUP,
+	    .registered = true,
+	    .armed = true};
+	uint32_t must, may, got = 0;
+	struct polling_event event;
+	struct polling *q;
+	int count;
+
+	if (!e->open)
+		return;
+	note(m, "look at %s in another poller", end_name(i));
+	q = polling_create(POLLING_INTERRUPTIBLE);
+	if (q == NULL)
+		disagree(m, "%s", error_text(errno));
+	expect_result(
+	    m, polling_add(q, e->fd, other.interest, POLLING_LEVEL, 1), 0);
+	must = report(&other, conditions(m, i));
+	may = report(&other, conditions(m, i) | doubtful(m, i));
+	for (int round = 0; round < 2; round++) {
+		count = wait_ms(q, &event, 1, 0);
+		if (count < 0)
+			disagree(m, "polling_wait: %s", error_text(errno));
+		got = count == 0 ? 0 : event.events;
+		if ((got & must) != must || (got & ~may) != 0)
+			disagree(m, "it has %s, must %s and may %s",
+			    event_names(got), event_names(must),
+			    event_names(may));
+	}
+	polling_destroy(q);
+}
+
+#define MORE 16
+
+static void
+do_more(struct model *m, int i, unsigned which)
+{
+	switch (which) {
+	case 0:
+		do_refused_wait(m);
+		break;
+	case 1:
+		do_odd_wait(m);
+		break;
+	case 2:
+		do_refused_timer(m);
+		break;
+	case 3:
+		do_odd_timer(m);
+		break;
+	case 4:
+		do_odd_descriptor(m);
+		break;
+	case 5:
+	case 6:
+		do_any_bits(m, i);
+		break;
+	case 7:
+		do_null(m);
+		break;
+	case 8:
+		do_odd_signal(m);
+		break;
+	case 9:
+		do_odd_process(m);
+		break;
+	case 10:
+		do_odd_poller(m);
+		break;
+	case 11:
+		do_nest(m);
+		break;
+	case 12:
+		do_beside(m, i);
+		break;
+	default:
+		do_signal(m);
+		break;
+	}
+}
+
 /* Driving */
 
 static void
 do_something(struct model *m)
 {
-	int i = (int)pick(m, ENDS);
-	unsigned what = pick(m, 100);
+	int i = (int)pick(m, m->fed ? ENDS : PAIR_ENDS);
+	unsigned what = pick(m, m->fed ? 100 + MORE : 100);
 
 	if (what < 20)
 		do_wait(m);
@@ -1007,8 +1603,10 @@ do_something(struct model *m)
 		do_refused(m, i);
 	else if (what < 99)
 		do_move(m, i);
-	else
+	else if (what < 100)
 		do_wait_for_all(m);
+	else
+		do_more(m, i, what - 100);
 }
 
 /* Does a socket that is closed with data unread reset the connection? */
@@ -1027,30 +1625,29 @@ ask_reset(void)
 	return reset;
 }
 
+/* With the choices that are set up in the model. */
 static void
-run_seed(uint64_t seed, bool verbose)
+run(struct model *m)
 {
-	static struct model model;
-	struct model *m = &model;
+	int pairs = m->fed ? PAIRS + FILES / 2 : PAIRS;
 
-	*m = (struct model){.p = polling_create(0),
-	    .random = seed,
-	    .seed = seed,
-	    .reset = ask_reset(),
-	    .nested = -1,
-	    .verbose = verbose};
+	m->p = polling_create(0);
 	if (m->p == NULL)
 		ck_abort_msg("polling_create: %s", error_text(errno));
+	m->reset = ask_reset();
 	m->edges = polling_supports(m->p, POLLING_FEATURE_EDGE);
 	if (polling_supports(m->p, POLLING_FEATURE_RDHUP))
 		m->rdhup = POLLING_RDHUP;
+	m->nested = -1;
 	if (once_in(m, 4))
 		m->nested = polling_get_fd(m->p);
 	m->moves = once_in(m, 4);
-	for (int i = 0; i < PAIRS; i++)
+	for (int i = 0; i < pairs; i++)
 		make_pair(m, i);
-	for (m->step = 0; m->step < STEPS; m->step++)
+	for (; m->fed ? m->left > 0 && m->step < STEPS_MAX : m->step < STEPS;
+	     m->step++)
 		do_something(m);
+	m->record_room = 0;
 	wait_for(m, CAPACITY);
 	polling_destroy(m->p);
 	for (int i = 0; i < ENDS; i++) {
@@ -1059,17 +1656,45 @@ run_seed(uint64_t seed, bool verbose)
 	}
 }
 
+static struct model model;
+
+static void
+run_seed(uint64_t seed, bool verbose)
+{
+	model = (struct model){
+	    .random = seed, .seed = seed, .verbose = verbose};
+	run(&model);
+}
+
+void
+model_feed(const uint8_t *input, size_t size, bool verbose)
+{
+	model = (struct model){
+	    .fed = true, .input = input, .left = size, .verbose = verbose};
+	run(&model);
+}
+
+size_t
+model_record(uint64_t seed, uint8_t *input, size_t room)
+{
+	model = (struct model){
+	    .random = seed, .seed = seed, .record = input, .record_room = room};
+	run(&model);
+	return model.recorded;
+}
+
 /*
  * With these the library was found to be wrong, on some backend: nothing came
  * of a wait with little room; RDHUP was left out; the poller's descriptor did
  * not tell of a broken pipe; the number of one was in use again; a wait was cut
  * short by a duplicate of a closed descriptor, or by a change that failed.
  */
-static const uint64_t found[] = {6, 20, 44, 58, 106, 640, 686, 774, 29573};
+const uint64_t model_found[MODEL_FOUND] = {
+    6, 20, 44, 58, 106, 640, 686, 774, 29573};
 
 START_TEST(seeds_that_found_something_follow_the_model)
 {
-	run_seed(found[_i], false);
+	run_seed(model_found[_i], false);
 }
 END_TEST
 
@@ -1091,6 +1716,6 @@ void
 add_model(Suite *s)
 {
 	CASE_LOOP(s, seeds_that_found_something_follow_the_model, CASE_SECONDS,
-	    0, (int)(sizeof(found) / sizeof(found[0])));
+	    0, MODEL_FOUND);
 	CASE(s, random_operations_follow_the_model);
 }

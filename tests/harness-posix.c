@@ -9,7 +9,7 @@
 #include "harness.h"
 
 #if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
-#if __GLIBC_PREREQ(2, 33)
+#if __GLIBC_PREREQ(2, 33) && !HARNESS_HAS(memory_sanitizer)
 #include <malloc.h>
 #define HAVE_HEAP_FIGURES 1
 #endif

@@ -1239,7 +1239,7 @@ do_refused_wait(struct model *m)
 	static const struct timespec none;
 
 	note(m, "wait for %d, and for %" PRIdMAX ".%ld s", capacity,
-	    (intmax_t)bad->tv_sec, bad->tv_nsec);
+	    (intmax_t)bad->tv_sec, (long)bad->tv_nsec);
 	expect_result(
 	    m, polling_wait(m->p, m->events, capacity, &none), EINVAL);
 	expect_result(

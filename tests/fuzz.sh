@@ -112,8 +112,8 @@ libfuzzer() {
         >"$log" 2>&1 || status=$?
     echo "$2: $(told number_of_executed_units "$log") executions," \
         "$(told average_exec_per_sec "$log") a second;" \
-        "$(sed -n 's/.* cov: \([0-9]*\) ft: \([0-9]*\) corp: \([0-9]*\).*/\1 edges, \2 features, \3 inputs/p' \
-            "$log" | tail -n 1)"
+        "$(sed -n 's/.* cov: \([0-9]*\) ft: [0-9]* corp: \([0-9]*\).*/\1 \2/p' \
+            "$log" | awk 'END { print $1 " edges, " $2 " inputs" }')"
     [ "$status" -ne 0 ] || return 0
     grep -E 'step [0-9]+ of the input|^==.*ERROR|runtime error' "$log" |
         tail -n 3

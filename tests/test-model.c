@@ -32,6 +32,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define SEEDS     1500
@@ -45,6 +46,7 @@
 #define ENDS         (PAIR_ENDS + FILES)
 #define TIMERS       5
 #define SIGNALS      2 /* for inputs */
+#define CHILDREN     2 /* for inputs: one is dead */
 #define POSTS        16
 #define CAPACITY     (4 * PAIR_ENDS + TIMERS + POSTS)
 #define NUMBERS      1024 /* descriptors are below this */
@@ -102,6 +104,13 @@ struct signal {
 	uint32_t count; /* that have come since the last report */
 };
 
+/* A child of this process. */
+struct child {
+	bool registered;
+	bool due;
+	uintptr_t key;
+};
+
 #define OPERATIONS     20 /* that are told after a failure */
 #define OPERATION_SIZE 128
 
@@ -129,6 +138,7 @@ struct model {
 	struct ghost ghosts[NUMBERS];
 	struct timer timers[TIMERS];
 	struct signal signals[SIGNALS];
+	struct child children[CHILDREN];
 	struct polling_event posts[POSTS];
 	int post_count;
 	struct polling_event events[CAPACITY + 1];
@@ -819,7 +829,7 @@ do_renew(struct model *m, int i)
 	make_pair(m, i / 2);
 }
 
-/* Timers, signals, posts, notifications */
+/* Timers, signals, processes, posts, notifications */
 
 /* What may name a timer: for seeds its number. */
 static uintptr_t
@@ -936,6 +946,66 @@ signal_is_due(const struct signal *s)
 	return s->registered && s->armed && s->count > 0;
 }
 
+/* The first has ended and is not waited for, the other lives as long as this
+ * process. They are the same for all inputs. */
+static pid_t
+child_process(int i)
+{
+	static pid_t processes[CHILDREN], owner;
+	pid_t parent = getpid();
+	siginfo_t info;
+
+	for (int j = 0; j < CHILDREN && owner != parent; j++) {
+		processes[j] = fork();
+		if (processes[j] == -1)
+			ck_abort_msg("fork: %s", error_text(errno));
+		if (processes[j] != 0)
+			continue;
+		/* Who waits for the end of what this process prints is not to
+		 * wait for this one. */
+		for (int fd = 0; fd < NUMBERS; fd++)
+			(void)close(fd);
+		while (j > 0 && getppid() == parent)
+			(void)sleep(1);
+		_exit(0);
+	}
+	if (owner != parent &&
+	    waitid(P_PID, (id_t)processes[0], &info, WEXITED | WNOWAIT) != 0)
+		ck_abort_msg("waitid: %s", error_text(errno));
+	owner = parent;
+	return processes[i];
+}
+
+static void
+do_process(struct model *m)
+{
+	int i = (int)pick(m, CHILDREN);
+	struct child *c = &m->children[i];
+	unsigned what = pick(m, 8);
+	uint32_t bits = once_in(m, 4) ? 0 : POLLING_EXIT;
+	uintptr_t key = new_key(m);
+	pid_t pid = child_process(i);
+
+	note(m, "%s child %d for %s",
+	    what < 4   ? "add"
+	    : what < 7 ? "modify"
+		       : "delete",
+	    i, event_names(bits));
+	if (what < 4)
+		expect_result(m, polling_add_process(m->p, pid, bits, key),
+		    c->registered ? EEXIST : 0);
+	else if (what < 7)
+		expect_result(m, polling_modify_process(m->p, pid, bits, key),
+		    c->registered ? 0 : ENOENT);
+	else
+		expect_result(m, polling_delete_process(m->p, pid),
+		    c->registered ? 0 : ENOENT);
+	if (c->registered == (what < 4))
+		return;
+	/* It is told once for each arming. */
+	*c = (struct child){what < 7, what < 7 && bits != 0 && i == 0, key};
+}
+
 static void
 do_post(struct model *m)
 {
@@ -973,6 +1043,8 @@ count_due(struct model *m)
 		count += m->timers[i].state == TIMER_DUE;
 	for (int i = 0; i < SIGNALS; i++)
 		count += signal_is_due(&m->signals[i]);
+	for (int i = 0; i < CHILDREN; i++)
+		count += m->children[i].due;
 	return count;
 }
 
@@ -1032,6 +1104,26 @@ take_signal(struct model *m, const struct polling_event *event)
 			    event_names(event->events), event->data);
 		s->count = 0;
 		s->armed = s->mode == POLLING_LEVEL || s->mode == POLLING_EDGE;
+		return true;
+	}
+	return false;
+}
+
+static bool
+take_child(struct model *m, const struct polling_event *event)
+{
+	for (int i = 0; i < CHILDREN; i++) {
+		struct child *c = &m->children[i];
+
+		if (!c->registered || c->key != event->key)
+			continue;
+		note(m, "  child %d", i);
+		if (!c->due)
+			disagree(m, "it must be silent");
+		if (event->events != POLLING_EXIT || event->data != 0)
+			disagree(m, "it came with %s and %" PRIu32,
+			    event_names(event->events), event->data);
+		c->due = false;
 		return true;
 	}
 	return false;
@@ -1105,6 +1197,10 @@ expect_no_more(struct model *m)
 		if (signal_is_due(&m->signals[i]))
 			disagree(m, "signal %d is missing", i);
 	}
+	for (int i = 0; i < CHILDREN; i++) {
+		if (m->children[i].due)
+			disagree(m, "child %d is missing", i);
+	}
 	if (m->post_count > 0)
 		disagree(m, "a post is missing");
 }
@@ -1156,8 +1252,8 @@ end_wait(struct model *m, int capacity, int due, int count)
 		const struct polling_event *event = &m->events[i];
 
 		if (!take_post(m, event) && !take_timer(m, event) &&
-		    !take_signal(m, event) && !take_end(m, event) &&
-		    !take_ghost(m, event))
+		    !take_signal(m, event) && !take_child(m, event) &&
+		    !take_end(m, event) && !take_ghost(m, event))
 			disagree(m, "a stray event: %#" PRIxPTR " with %s",
 			    event->key, event_names(event->events));
 	}
@@ -1211,6 +1307,8 @@ do_wait_for_all(struct model *m)
 		left = m->post_count;
 		for (int i = 0; i < SIGNALS; i++)
 			left += signal_is_due(&m->signals[i]);
+		for (int i = 0; i < CHILDREN; i++)
+			left += m->children[i].due;
 		for (int i = 0; i < ENDS; i++) {
 			if (m->ends[i].seen)
 				waited[i] = false;
@@ -1556,6 +1654,9 @@ do_more(struct model *m, int i, unsigned which)
 		break;
 	case 12:
 		do_beside(m, i);
+		break;
+	case 13:
+		do_process(m);
 		break;
 	default:
 		do_signal(m);

@@ -367,19 +367,21 @@ idle_descriptors_of_server() {
     echo "$least"
 }
 
-# Clients of a server with patience for one second.
+# Clients of a server with patience for one second, or longer where all takes
+# longer: it is not to be lost with clients that wait for a processor.
 impatient_server() {
-    start_server -i 1 "$@"
+    patience=$(printf '%.0f' "${CK_TIMEOUT_MULTIPLIER:-1}")
+    start_server -i "$patience" "$@"
     raw "$INDEX$C\r\n" >/dev/null
     before=$(idle_descriptors_of_server)
     status 'half a request, then nothing' '' 'GET / HT'
     status 'nothing after a request' 200 "$INDEX\r\n"
-    raw "$LARGE$C\r\n" -p 1800 >/dev/null
+    raw "$LARGE$C\r\n" -p "${patience}800" -t 60 >/dev/null
     check 'a client that does not read' \
         "$(body | cmp -s - "$www/large.txt" || echo dropped)" dropped
     status 'a slow client' 200 "$INDEX$C\r\n" -b 40
     load -c 20 -s 2 / /sub/ /empty /large.txt
-    "$HTTP_LOAD" -c 1 -i 20 -s 3 "http://127.0.0.1:$port/" \
+    "$HTTP_LOAD" -c 1 -i 20 -s $((patience + 2)) "http://127.0.0.1:$port/" \
         >"$folder/idle" 2>&1
     check 'status of a load with idle connections' $? 1
     tries=0

@@ -1247,19 +1247,20 @@ START_TEST(a_timer_follows_one_that_went)
 {
 	struct polling *p = make_poller();
 	struct crew crew = {0};
+	int ms = (int)(100 * time_scale()); /* enough to be moved in time */
 	struct sleeper s;
 	int64_t start;
 
 	start_sleeper(&crew, &s, p);
 	for (int i = 0; i < 3; i++) {
-		expect_ok(polling_add_timer(p, 1, MS(100), NULL, 1));
+		expect_ok(polling_add_timer(p, 1, MS(ms), NULL, 1));
 		sleep_ms(20);
 		if (_i == 1)
 			expect_ok(polling_modify_timer(p, 1,
 			    &(struct timespec){LARGEST_TIME, 0}, NULL, 1));
 		else
 			expect_ok(polling_delete_timer(p, 1));
-		sleep_ms(120);
+		sleep_ms(ms + 20);
 		if (_i == 1)
 			expect_ok(polling_delete_timer(p, 1));
 	}
@@ -1275,6 +1276,9 @@ END_TEST
  * the thread wakes up for it. */
 START_TEST(a_timer_follows_one_that_another_wait_missed)
 {
+	/* Enough for this thread to move the timer in time. */
+	int ms = (int)(40 * time_scale());
+
 	for (int i = 0; i < scaled(10); i++) {
 		struct polling *p = make_poller();
 		struct crew crew = {0};
@@ -1282,8 +1286,8 @@ START_TEST(a_timer_follows_one_that_another_wait_missed)
 		int64_t due;
 
 		start_sleeper(&crew, &s, p);
-		expect_ok(polling_add_timer(p, 1, MS(40), NULL, 1));
-		due = library_now() + 40 * NS_PER_MS;
+		expect_ok(polling_add_timer(p, 1, MS(ms), NULL, 1));
+		due = library_now() + ms * NS_PER_MS;
 		sleep_ms(10);
 		expect_ok(polling_modify_timer(
 		    p, 1, &(struct timespec){LARGEST_TIME, 0}, NULL, 1));

@@ -142,6 +142,8 @@ rows=$(grep -c '<tr>' "$folder/systems.html") || :
 mkdir "$scratch/source"
 (cd "$srcdir" && tar cf - README HACKING SECURITY NEWS doc/*.[1-9] \
     doc/book doc/examples) | (cd "$scratch/source" && tar xf -)
+# make distcheck has a source that is not to be written to.
+chmod -R u+w "$scratch/source"
 export MANDOC AWK
 # book FOLDER
 book() {

@@ -173,6 +173,7 @@ for plot in chain left-over; do
     echo '<svg xmlns="http://www.w3.org/2000/svg"/>' \
         >"$scratch/source/doc/performance/$plot.svg"
 done
+printf 'a < b\n  1.00\n' >"$scratch/source/doc/performance/tables.txt"
 book "$scratch/book"
 consistent "$scratch/book"
 page=$scratch/book/performance.html
@@ -183,6 +184,9 @@ grep -q '<img src="left-over.svg" alt="Plot: left over"/>' "$page" ||
     fail "a plot that nothing names is not shown"
 grep -q '^libpolling level   timeout   1.05     1.01$' "$page" ||
     fail "a table is not as it was"
+tr '\n' '|' <"$page" |
+    grep -q '>tables.txt</h2>|<pre>a &lt; b|  1.00|</pre>' ||
+    fail "the tables beside the text are not there"
 grep -q 'Some &lt; words &amp; more' "$page" || fail "the text is not there"
 
 # What is no book stays.

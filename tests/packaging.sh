@@ -55,7 +55,9 @@ fi
 unset MAKEFLAGS MFLAGS MAKELEVEL
 root=$scratch/root
 $MAKE install DESTDIR="$root" prefix=/usr exec_prefix=/usr \
-    libdir=/usr/lib/ARCH >"$scratch/log" 2>&1 || {
+    libdir=/usr/lib/ARCH includedir=/usr/include datarootdir=/usr/share \
+    mandir=/usr/share/man docdir=/usr/share/doc/libpolling \
+    >"$scratch/log" 2>&1 || {
     cat "$scratch/log"
     exit 1
 }

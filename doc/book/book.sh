@@ -178,6 +178,12 @@ performance() {
             [ ! -f "$plot" ] || cp "$plot" "$new"
         done
         part text.awk images="$doc/performance" "$doc/performance/README"
+        for table in "$doc"/performance/*.txt; do
+            [ -f "$table" ] || continue
+            printf '<h2 id="%s">%s</h2>\n<pre>' "${table##*/}" "${table##*/}"
+            part code.awk "$table"
+            echo '</pre>'
+        done
     else
         echo '<p>This release brings no measurements along. On Linux'
         echo '<code>make bench</code> in the build folder makes them, beside'

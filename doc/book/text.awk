@@ -283,7 +283,7 @@ function heading(i,    mark, level) {
 END {
 	image_count = 0
 	if (images != "") {
-		while ((("ls " images) | getline name) > 0)
+		while ((("ls '" images "'") | getline name) > 0)
 			if (name ~ /^[A-Za-z0-9._-]+\.svg$/)
 				image[++image_count] = name
 	}

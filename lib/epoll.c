@@ -412,6 +412,8 @@ backend_prune(struct backend *b)
 		unsigned long long data, inode;
 		int fd;
 
+		/* The kernel writes no number that does not fit.
+		 * NOLINTNEXTLINE(cert-err34-c) */
 		if (sscanf(line,
 			"tfd: %d events: %*x data: %llx pos:%*d ino:%llx", &fd,
 			&data, &inode) != 3)
@@ -497,7 +499,7 @@ copy_sources(struct backend *b, int epfd)
 	int fd = NO_FD;
 
 	while ((fd = registry_next(r, fd)) != NO_FD) {
-		struct source *s = registry_find(r, fd);
+		struct source *s = registry_known(r, fd);
 		int error;
 
 		if (s->flags & SOURCE_FILE)
@@ -521,7 +523,7 @@ raise_generations(const struct backend *b)
 	int fd = NO_FD;
 
 	while ((fd = registry_next(r, fd)) != NO_FD) {
-		struct source *s = registry_find(r, fd);
+		struct source *s = registry_known(r, fd);
 
 		if (s->flags & SOURCE_FILE)
 			continue;
@@ -691,7 +693,7 @@ use_own_oneshot(struct backend *b)
 	int fd = NO_FD;
 
 	while ((fd = registry_next(r, fd)) != NO_FD) {
-		struct source *s = registry_find(r, fd);
+		struct source *s = registry_known(r, fd);
 
 		if (s->mode == POLLING_ONESHOT && !(s->flags & SOURCE_FILE))
 			registry_change(r, fd, s);

@@ -70,7 +70,7 @@ append(struct file_queue *q, struct registry *r, int fd, struct source *s)
 	s->next = NO_FD;
 	s->slot = (uint32_t)q->tail;
 	if (q->tail != NO_FD)
-		registry_slot(r, q->tail)->next = fd;
+		registry_known(r, q->tail)->next = fd;
 	else
 		q->head = fd;
 	q->tail = fd;
@@ -87,11 +87,11 @@ file_remove(struct file_queue *q, struct registry *r, int fd, struct source *s)
 		return;
 	s->flags &= (uint8_t)~SOURCE_QUEUED;
 	if (before != NO_FD)
-		registry_slot(r, before)->next = s->next;
+		registry_known(r, before)->next = s->next;
 	else
 		q->head = s->next;
 	if (s->next != NO_FD)
-		registry_slot(r, s->next)->slot = (uint32_t)before;
+		registry_known(r, s->next)->slot = (uint32_t)before;
 	else
 		q->tail = before;
 	q->count--;
@@ -145,7 +145,7 @@ file_prune(struct registry *r)
 	int fd = NO_FD;
 
 	while ((fd = registry_next(r, fd)) != NO_FD) {
-		const struct source *s = registry_find(r, fd);
+		const struct source *s = registry_known(r, fd);
 
 		if (!(s->flags & SOURCE_FILE) && !file_is(fd, s->slot))
 			registry_remove(r, fd);
@@ -158,9 +158,9 @@ file_collect(struct file_queue *q, struct registry *r,
 {
 	int n = 0;
 
-	while (n<max && * budget> 0 && q->head != NO_FD) {
+	while (n < max && *budget != 0 && q->head != NO_FD) {
 		int fd = q->head;
-		struct source *s = registry_slot(r, fd);
+		struct source *s = registry_known(r, fd);
 		uint32_t report = source_report(s, POLLING_IN | POLLING_OUT);
 
 		--*budget;

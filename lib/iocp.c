@@ -942,7 +942,7 @@ backend_close(struct backend *b, bool inherited)
 	/* There is no fork. */
 	(void)inherited;
 	while ((place = registry_next(b->registry, place)) != NO_FD)
-		drop_watch(b, registry_find(b->registry, place));
+		drop_watch(b, registry_known(b->registry, place));
 	/* Nothing is owned any more. What never came home, if that can be, is
 	 * left to the kernel. */
 	bring_home(b);

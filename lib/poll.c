@@ -344,7 +344,7 @@ fill_hole(struct backend *b, size_t i)
 	b->table.entries[i] = b->table.entries[last];
 	b->table.fds[i] = b->table.fds[last];
 	if (b->table.entries[i].generation != 0)
-		registry_find(b->registry, descriptor_at(b, i))->slot =
+		registry_known(b->registry, descriptor_at(b, i))->slot =
 		    (uint32_t)i;
 }
 
@@ -413,7 +413,7 @@ backend_prune(struct backend *b)
 	int fd = NO_FD;
 
 	while ((fd = registry_next(b->registry, fd)) != NO_FD)
-		if (!backend_knows(b, fd, registry_find(b->registry, fd)))
+		if (!backend_knows(b, fd, registry_known(b->registry, fd)))
 			registry_remove(b->registry, fd);
 	return 0;
 }

@@ -892,6 +892,7 @@ deliver(struct polling *p, struct waiting *w, struct ready *ready, int n)
 		w->count += translate(p, w, &ready[i], w->events + w->count);
 	for (int i = 0; i < w->stale; i++)
 		backend_stale(p->backend, ready[i].fd);
+	w->batch = NULL;
 	/* What came to nothing may have been in the way of more. */
 	w->again |= n > 0 && w->count == 0;
 	if (unlikely(w->own)) {
@@ -1180,7 +1181,7 @@ prune(struct polling *p)
 	if (p->pruned)
 		return 0;
 	while ((fd = registry_next(&p->registry, fd)) != NO_FD) {
-		struct source *s = registry_find(&p->registry, fd);
+		struct source *s = registry_known(&p->registry, fd);
 
 		if (fcntl(fd, F_GETFD) < 0 ||
 		    ((s->flags & SOURCE_FILE) && !file_known(fd, s)))
@@ -1198,7 +1199,7 @@ watch_all(struct polling *p, struct backend *b)
 	int fd = NO_FD;
 
 	while ((fd = registry_next(&p->registry, fd)) != NO_FD) {
-		struct source *s = registry_find(&p->registry, fd);
+		struct source *s = registry_known(&p->registry, fd);
 		int r;
 
 		if (s->flags & SOURCE_FILE)

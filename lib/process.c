@@ -92,11 +92,17 @@ find(const struct process_table *t, polling_pid pid)
 	    &t->processes, (uintptr_t)pid, sizeof(struct process));
 }
 
+static struct process *
+slot_at(const struct process_table *t, uint32_t slot)
+{
+	return (struct process *)t->processes.records + slot;
+}
+
 /* The one in a slot, NULL if that is free. */
 static struct process *
 process_at(const struct process_table *t, uint32_t slot)
 {
-	struct process *q = (struct process *)t->processes.records + slot;
+	struct process *q = slot_at(t, slot);
 
 	return q->link.next == IDMAP_FREE ? NULL : q;
 }
@@ -112,7 +118,7 @@ insert(struct process_table *t, polling_pid pid, struct process **out)
 
 	if (error != 0)
 		return error;
-	*out = q = process_at(t, slot);
+	*out = q = slot_at(t, slot);
 	t->generation = source_next_generation(t->generation);
 	*q = (struct process){
 	    .link = q->link, .pid = pid, .generation = t->generation};

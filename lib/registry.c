@@ -129,7 +129,7 @@ registry_insert(struct registry *r, polling_fd fd, unsigned flags, int *place)
 void
 registry_remove(struct registry *r, int fd)
 {
-	struct source *s = registry_find(r, fd);
+	struct source *s = registry_known(r, fd);
 
 #if HAVE_HANDLES
 	give_place(r, fd);
@@ -170,13 +170,13 @@ registry_change(struct registry *r, int fd, struct source *s)
 void
 registry_unchange(struct registry *r, int fd)
 {
-	struct source *s = registry_slot(r, fd);
+	struct source *s = registry_known(r, fd);
 	int32_t *link = &r->changed;
 
 	if (!(s->flags & SOURCE_CHANGED))
 		return;
 	while (*link != fd)
-		link = &registry_slot(r, *link)->next;
+		link = &registry_known(r, *link)->next;
 	*link = s->next;
 	s->flags &= (uint8_t)~SOURCE_CHANGED;
 }
@@ -185,7 +185,7 @@ struct source *
 registry_pop_changed(struct registry *r, int *fd)
 {
 	while (r->changed != NO_FD) {
-		struct source *s = registry_slot(r, r->changed);
+		struct source *s = registry_known(r, r->changed);
 
 		*fd = r->changed;
 		r->changed = s->next;

@@ -77,6 +77,15 @@ registry_slot(const struct registry *r, int fd)
 			    : &base[(unsigned)fd - registry_base(segment)];
 }
 
+/* The same of one that is or was registered, whose segment there is. */
+static inline struct source *
+registry_known(const struct registry *r, int fd)
+{
+	unsigned segment = registry_segment(fd);
+
+	return &r->segments[segment][(unsigned)fd - registry_base(segment)];
+}
+
 /* The record of a registered descriptor, or NULL. Any int may be asked. */
 static inline struct source *
 registry_find(const struct registry *r, int fd)

@@ -448,10 +448,11 @@ add(struct polling *p, int signo, enum polling_mode mode, uintptr_t key)
 	s->key = key;
 	s->oneshot = mode == POLLING_ONESHOT || mode == POLLING_EDGE_ONESHOT;
 	s->armed = true;
-	append(&p->signals, s);
 	error = signal_attach(&s->watch);
 	if (error != 0)
-		free(unlink_source(&p->signals, find(&p->signals, signo)));
+		free(s);
+	else
+		append(&p->signals, s);
 	return error;
 }
 

@@ -129,7 +129,7 @@ count_latency(uint64_t ns)
 
 	if (ns > load.latency_max)
 		load.latency_max = ns;
-	while (ns >> shift >= 2 * STEPS)
+	while (ns >> shift >= (uint64_t)2 * STEPS)
 		shift++;
 	load.latencies[shift * STEPS + (unsigned)(ns >> shift)]++;
 }

@@ -93,12 +93,11 @@ told() {
 tell() {
     replayer=tests/fuzz-model
     [ "$1" = "$BACKEND" ] || replayer=tests/fuzz-model-$1
+    setting=${POLLING_EMULATION:+POLLING_EMULATION=$POLLING_EMULATION }
     echo "It is kept as $2. To repeat it, in this folder:"
-    echo "    ${POLLING_EMULATION:+POLLING_EMULATION=$POLLING_EMULATION }\
-$replayer -v $2"
+    echo "    make $replayer && $setting$replayer -v $2"
     echo 'or, with sanitizers,'
-    echo "    ${POLLING_EMULATION:+POLLING_EMULATION=$POLLING_EMULATION }\
-$program $2"
+    echo "    $setting$program $2"
 }
 
 # libfuzzer BACKEND NAME

@@ -13,8 +13,8 @@
  * - something does not arrive within PATIENCE_S;
  * - a timer or a wait is early, or something arrives twice, or after its end;
  * - in a lull there is more memory allocated, or resident, or there are more
- *   descriptors open, than after the first third of the time, by more than the
- *   bounds below.
+ *   descriptors open, than in the lulls of the first third of the time, by more
+ *   than the bounds below.
  *
  * SOAK_SECONDS is how long it takes, 3 if unset, and SOAK_SEED what the choices
  * of each thread begin with. Which threads meet is another matter each time.
@@ -70,10 +70,14 @@
 #define PATIENCE_S 20
 #define NS_PER_S   INT64_C(1000000000)
 #define LULL_MS    150 /* from one to the next, at most */
-#define SINGLE     24  /* things that are done one at a time in each */
+/* At least so many before and after that, should the machine be slow. */
+#define LULLS_COLD 5
+#define LULLS_WARM 3
+#define SINGLE     24 /* things that are done one at a time in each */
 
-/* What may be more at any lull than after the first third. */
-#define MORE_ALLOCATED   (16 * 1024L)
+/* What may be more at any lull than in those of the first third. What threads
+ * keep for themselves of what they have freed counts as allocated. */
+#define MORE_ALLOCATED   (32 * 1024L)
 #define MORE_RESIDENT    (2 * 1024 * 1024L)
 #define MORE_DESCRIPTORS 1 /* epoll keeps one when it replaces its instance */
 
@@ -1079,7 +1083,7 @@ main(void)
 	start = now_ns();
 	end = start + (int64_t)(seconds * 1e9);
 	warm = start + (int64_t)(seconds * 1e9 / 3);
-	/* Later the fewer seconds there are, never after two minutes. */
+	/* In a long run no later than this. */
 	if (warm > start + 120 * NS_PER_S)
 		warm = start + 120 * NS_PER_S;
 	prepare();
@@ -1094,8 +1098,9 @@ main(void)
 	do {
 		sleep_ns((int64_t)pick(&dice, LULL_MS) * 1000000);
 		look_for_lost();
-		have_a_lull(&dice, now_ns() > warm);
-	} while (now_ns() < end);
+		have_a_lull(
+		    &dice, now_ns() > warm && atomic_load(&lulls) > LULLS_COLD);
+	} while (now_ns() < end || counted < LULLS_WARM);
 	atomic_store(&over, true);
 	EXPECT(polling_notify(poller) == 0);
 	while (count > 0)
@@ -1103,7 +1108,5 @@ main(void)
 	report((double)(now_ns() - start) / 1e9);
 	polling_destroy(poller);
 	polling_destroy(quiet);
-	/* Enough has been compared to tell. */
-	EXPECT(counted > 2 && atomic_load(&arrived[NOTIFICATION]) > 0);
 	return 0;
 }

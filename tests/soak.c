@@ -70,7 +70,7 @@
 #define PATIENCE_S 20
 #define NS_PER_S   INT64_C(1000000000)
 #define LULL_MS    150 /* from one to the next, at most */
-/* At least so many before and after that, should the machine be slow. */
+/* The fewest in the first third and after it, should the machine be slow. */
 #define LULLS_COLD 5
 #define LULLS_WARM 3
 #define SINGLE     24 /* things that are done one at a time in each */

@@ -489,11 +489,15 @@ backend_remove(struct backend *b, int fd, struct source *s)
 		b->orphans = true;
 }
 
-/* Registers in epfd, a new instance, what the old one watches. The tokens are
+/*
+ * Registers in epfd, a new instance, what the old one watches. The tokens are
  * those of the next generation, so that reports of the old instance which are
- * on their way are stale once generations are raised. */
+ * on their way are stale once generations are raised. Whether a number still
+ * names what was added is asked afterwards: the program may close it, and put
+ * it to another use, at any moment. *orphans: the new instance keeps some.
+ */
 static int
-copy_sources(struct backend *b, int epfd)
+copy_sources(struct backend *b, int epfd, bool *orphans)
 {
 	struct registry *r = b->registry;
 	int fd = NO_FD;
@@ -504,12 +508,17 @@ copy_sources(struct backend *b, int epfd)
 
 		if (s->flags & SOURCE_FILE)
 			continue;
+		error = control(epfd, EPOLL_CTL_ADD, fd, wanted(b, s),
+		    token(fd, source_next_generation(s->generation)));
 		if (!backend_knows(b, fd, s)) {
+			/* What was registered may be another one, or be out of
+			 * reach already. */
+			if (error == 0 && control(epfd, EPOLL_CTL_DEL, fd, 0,
+					      WAKE_TOKEN) != 0)
+				*orphans = true;
 			registry_remove(r, fd);
 			continue;
 		}
-		error = control(epfd, EPOLL_CTL_ADD, fd, wanted(b, s),
-		    token(fd, source_next_generation(s->generation)));
 		if (error != 0)
 			return error;
 	}
@@ -557,6 +566,7 @@ static void
 replace_instance(struct backend *b)
 {
 	int old, epfd, error;
+	bool orphans = false;
 
 	if (open_hangup(b) != 0)
 		return;
@@ -566,7 +576,7 @@ replace_instance(struct backend *b)
 	epfd = new_instance(b);
 	if (epfd < 0)
 		goto close_old;
-	if (copy_sources(b, epfd) != 0)
+	if (copy_sources(b, epfd, &orphans) != 0)
 		goto close_new;
 	/* By its number of now; as the old one, it leaves by itself with its
 	 * last descriptor. */
@@ -585,7 +595,7 @@ replace_instance(struct backend *b)
 		goto close_new;
 	}
 	raise_generations(b);
-	b->orphans = false;
+	b->orphans = orphans;
 	b->stale = 0;
 
 close_new:

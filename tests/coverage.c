@@ -6,11 +6,22 @@
  */
 #define _GNU_SOURCE
 
+#include <pthread.h>
+#include <stddef.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* GCC's: writes the counts, or adds them to those that are there. */
+/* GCC's: writes the counts, or adds them to those that are there; forgets
+ * them. */
 extern void __gcov_dump(void);
+extern void __gcov_reset(void);
+
+/* A child counts for itself alone. What threads had begun that it does not have
+ * would be there without its end, from which gcov computes nonsense. */
+static void __attribute__((__constructor__)) prepare(void)
+{
+	(void)pthread_atfork(NULL, NULL, __gcov_reset);
+}
 
 void
 _exit(int status)

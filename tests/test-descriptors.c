@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -564,7 +565,7 @@ START_TEST(descriptors_of_every_kind_work_together)
 }
 END_TEST
 
-/* 73, 36: what is looked at beside the kernel is not found in its place; _i is
+/* 73: what is looked at beside the kernel is not found in its place; _i is
  * whether it is changed first */
 START_TEST(a_number_of_an_unconnected_socket_is_used_again)
 {
@@ -589,7 +590,45 @@ START_TEST(a_number_of_an_unconnected_socket_is_used_again)
 }
 END_TEST
 
-/* 36: connected in the meantime, it ends a wait that sleeps beside it */
+/* A stream socket that leads nowhere, _i is whether by the newer protocol;
+ * in every wait, though it has room for one */
+START_TEST(an_unconnected_socket_is_out_and_hup)
+{
+	int fd = socket(_i == 1 ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+	struct polling_event event;
+	struct polling *p;
+
+	if (fd == -1)
+		SKIP("no such socket: %s", strerror(errno));
+	p = make_poller();
+	expect_ok(polling_add(p, fd, POLLING_OUT, POLLING_LEVEL, 1));
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(wait_ms(p, &event, 1, 0), 1);
+		ck_assert_uint_eq(event.events, POLLING_OUT | POLLING_HUP);
+	}
+	expect_reported(p, fd, POLLING_IN, POLLING_IN | POLLING_HUP);
+	expect_reported(p, fd, READ_WRITE, READ_WRITE | POLLING_HUP);
+	polling_destroy(p);
+	close_fd(fd);
+}
+END_TEST
+
+/* One without a peer leads anywhere. */
+START_TEST(an_unconnected_datagram_socket_is_out)
+{
+	struct polling *p = make_poller();
+	uint16_t port;
+	polling_fd fd = make_udp_socket(&port);
+
+	expect_ok(polling_add(p, fd, READ_WRITE, POLLING_LEVEL, 1));
+	expect_events(p, LONG_MS, {1, POLLING_OUT});
+	expect_events(p, 0, {1, POLLING_OUT});
+	polling_destroy(p);
+	close_fd(fd);
+}
+END_TEST
+
+/* Connected in the meantime, it ends a wait that sleeps beside it */
 START_TEST(a_socket_connected_later_ends_a_blocked_wait)
 {
 	struct polling *p = make_poller();
@@ -614,12 +653,59 @@ START_TEST(a_socket_connected_later_ends_a_blocked_wait)
 }
 END_TEST
 
+#define FAR  8
+#define STEP 64
+
+/* Numbers that are alike for a table of a power of two, with events of both
+ * directions, which are merged. */
+START_TEST(numbers_far_apart_are_not_mixed_up)
+{
+	struct polling *p = make_poller();
+	struct polling_event events[FAR + 1];
+	polling_fd pairs[FAR][2];
+	unsigned seen = 0;
+	int n;
+
+	if (raise_fd_limit(FAR * STEP + 100) != 0) {
+		polling_destroy(p);
+		SKIP("the limit on descriptors is too low");
+	}
+	for (int i = 0; i < FAR; i++) {
+		polling_fd low[2];
+
+		make_socketpair(low);
+		pairs[i][0] = fcntl(low[0], F_DUPFD_CLOEXEC,
+		    i == 0 ? 0 : pairs[0][0] + i * STEP);
+		pairs[i][1] = low[1];
+		ck_assert_int_ne(pairs[i][0], -1);
+		close_fd(low[0]);
+		put_bytes(pairs[i][1], 1);
+		expect_ok(polling_add(
+		    p, pairs[i][0], READ_WRITE, POLLING_ONESHOT, (uintptr_t)i));
+	}
+	n = wait_ms(p, events, FAR + 1, LONG_MS);
+	ck_assert_int_eq(n, FAR);
+	for (int i = 0; i < n; i++) {
+		ck_assert_uint_lt(events[i].key, FAR);
+		ck_assert_uint_eq(events[i].events, READ_WRITE);
+		seen |= 1u << events[i].key;
+	}
+	ck_assert_uint_eq(seen, (1u << FAR) - 1);
+	polling_destroy(p);
+	for (int i = 0; i < FAR; i++)
+		close_pair(pairs[i]);
+}
+END_TEST
+
 void
 add_registration_descriptors(Suite *s)
 {
+	CASE(s, numbers_far_apart_are_not_mixed_up);
 	CASE_LOOP(s, a_number_of_an_unconnected_socket_is_used_again,
 	    CASE_SECONDS, 0, 2);
 	CASE(s, a_socket_connected_later_ends_a_blocked_wait);
+	CASE_LOOP(s, an_unconnected_socket_is_out_and_hup, CASE_SECONDS, 0, 2);
+	CASE(s, an_unconnected_datagram_socket_is_out);
 	CASE(s, a_descriptor_the_kernel_refuses_leaves_nothing);
 }
 

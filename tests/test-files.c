@@ -338,6 +338,34 @@ START_TEST(a_file_can_take_the_number_of_a_changed_source)
 }
 END_TEST
 
+/* _i is which of three goes, and then comes back as the last one */
+START_TEST(a_file_among_others_can_go)
+{
+	struct polling *p = make_poller();
+	polling_fd files[3];
+	uintptr_t gone = (uintptr_t)_i, next = (gone + 1) % 3,
+		  other = (gone + 2) % 3;
+
+	for (uintptr_t i = 0; i < 3; i++) {
+		files[i] = make_file();
+		expect_ok(
+		    polling_add(p, files[i], POLLING_IN, POLLING_LEVEL, i));
+	}
+	expect_ok(polling_delete(p, files[gone]));
+	for (int i = 0; i < 2; i++)
+		expect_events(
+		    p, LONG_MS, {next, POLLING_IN}, {other, POLLING_IN});
+	expect_ok(polling_add(p, files[gone], POLLING_IN, POLLING_LEVEL, gone));
+	expect_ok(polling_modify(p, files[next], 0, POLLING_LEVEL, next));
+	for (int i = 0; i < 2; i++)
+		expect_events(
+		    p, LONG_MS, {gone, POLLING_IN}, {other, POLLING_IN});
+	polling_destroy(p);
+	for (int i = 0; i < 3; i++)
+		close_fd(files[i]);
+}
+END_TEST
+
 /* Makes fd the standard input, with the old one kept at *saved. */
 static void
 become_input(polling_fd fd, int *saved)
@@ -460,6 +488,7 @@ add_files(Suite *s)
 	CASE_STEADY(a_file_closed_undeleted_is_silent_and_its_number_free);
 	CASE(s, another_file_at_the_same_number_can_be_added);
 	CASE_STEADY(a_file_can_take_the_number_of_a_changed_source);
+	CASE_LOOP(s, a_file_among_others_can_go, CASE_SECONDS, 0, 3);
 	CASE_PAIRS(s, standard_input_may_be_a_stream);
 	CASE_STEADY(standard_input_may_be_a_file);
 	CASE(s, standard_input_may_be_a_terminal);

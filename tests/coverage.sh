@@ -256,7 +256,7 @@ awk -v percent="$PERCENT" '
         if ($3 ~ /^\[/) {
             for (i = 3; i <= NF; i++) {
                 name = $i
-                gsub(/[][:,]/, "", name)
+                gsub(/[^a-z]/, "", name)
                 useless[name " " at] = 1
                 if ($i ~ /\]/)
                     break

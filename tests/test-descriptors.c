@@ -697,9 +697,52 @@ START_TEST(numbers_far_apart_are_not_mixed_up)
 }
 END_TEST
 
+static void *
+wait_until_notified(void *p)
+{
+	struct polling_event event;
+
+	return wait_ms(p, &event, 1, -1) == 0 ? p : NULL;
+}
+
+#define CROWD 150
+
+/* A look that does not block, beside a wait that does */
+START_TEST(a_crowd_can_be_looked_at_beside_a_wait)
+{
+	struct polling *p = make_poller();
+	static polling_fd pairs[CROWD][2];
+	struct polling_event event;
+	struct thread t;
+
+	if (raise_fd_limit(2 * CROWD + 100) != 0) {
+		polling_destroy(p);
+		SKIP("the limit on descriptors is too low");
+	}
+	start_thread(&t, wait_until_notified, p);
+	for (uintptr_t i = 0; i < CROWD; i++) {
+		make_pipe(pairs[i]);
+		expect_ok(
+		    polling_add(p, pairs[i][0], POLLING_IN, POLLING_LEVEL, i));
+	}
+	sleep_ms(20);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(wait_ms(p, &event, 1, 0), 0);
+	expect_ok(polling_notify(p));
+	join_thread(&t);
+	/* Without it there is nobody to take the event. */
+	put_bytes(pairs[CROWD - 1][1], 1);
+	expect_events(p, LONG_MS, {CROWD - 1, POLLING_IN});
+	polling_destroy(p);
+	for (int i = 0; i < CROWD; i++)
+		close_pair(pairs[i]);
+}
+END_TEST
+
 void
 add_registration_descriptors(Suite *s)
 {
+	CASE(s, a_crowd_can_be_looked_at_beside_a_wait);
 	CASE(s, numbers_far_apart_are_not_mixed_up);
 	CASE_LOOP(s, a_number_of_an_unconnected_socket_is_used_again,
 	    CASE_SECONDS, 0, 2);

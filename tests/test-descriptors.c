@@ -697,6 +697,32 @@ START_TEST(numbers_far_apart_are_not_mixed_up)
 }
 END_TEST
 
+#define POSTS 10000
+
+/* Each wakes whoever watches the descriptor, by a pipe in some systems. */
+START_TEST(more_posts_than_a_pipe_holds_are_kept)
+{
+	struct polling *p = make_poller();
+	struct polling_event events[64];
+
+	(void)poller_fd(p);
+	for (uintptr_t i = 0; i < POSTS; i++)
+		expect_ok(polling_post(
+		    p, &(struct polling_event){.key = i, .events = 1}));
+	/* A wake-up that finds no room is one all the same. */
+	expect_ok(polling_notify(p));
+	for (uintptr_t i = 0; i < POSTS;) {
+		int n = wait_ms(p, events, 64, 0);
+
+		ck_assert_int_gt(n, 0);
+		for (int j = 0; j < n; j++)
+			ck_assert_uint_eq(events[j].key, i++);
+	}
+	expect_nothing(p);
+	polling_destroy(p);
+}
+END_TEST
+
 static void *
 wait_until_notified(void *p)
 {
@@ -743,6 +769,7 @@ void
 add_registration_descriptors(Suite *s)
 {
 	CASE(s, a_crowd_can_be_looked_at_beside_a_wait);
+	CASE(s, more_posts_than_a_pipe_holds_are_kept);
 	CASE(s, numbers_far_apart_are_not_mixed_up);
 	CASE_LOOP(s, a_number_of_an_unconnected_socket_is_used_again,
 	    CASE_SECONDS, 0, 2);

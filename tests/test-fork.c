@@ -293,6 +293,8 @@ START_TEST(changes_before_a_fork_are_rebuilt)
 	make_world(&w);
 	expect_ok(polling_modify(w.p, w.pairs[FIRED][0], POLLING_IN,
 	    POLLING_ONESHOT, WORLD_KEY(FIRED)));
+	expect_ok(polling_modify(w.p, w.pairs[READY][0],
+	    POLLING_IN | POLLING_PRI, POLLING_LEVEL, WORLD_KEY(READY)));
 	run_child(rebuild_changed, &w);
 	destroy_world(&w);
 }

@@ -231,8 +231,9 @@ enter_device(struct backend *b, struct device **out)
 	if (b->roomy == NULL) {
 		int error = make_device(b);
 
-		if (error != 0)
-			return error;
+		/* A call may have failed without an error to tell. */
+		if (b->roomy == NULL)
+			return error != 0 ? error : -EIO;
 	}
 	d = b->roomy;
 	if (++d->sockets == DEVICE_SOCKETS)
@@ -946,7 +947,9 @@ backend_close(struct backend *b, bool inherited)
 	/* Nothing is owned any more. What never came home, if that can be, is
 	 * left to the kernel. */
 	bring_home(b);
+	/* Each is off the list before it is freed. */
 	while (b->roomy != NULL)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		close_device(b, b->roomy);
 	(void)CloseHandle(b->glance);
 	(void)CloseHandle(b->port);

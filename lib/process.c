@@ -398,7 +398,7 @@ process_report(
     struct polling *p, const struct ready *ready, struct polling_event *event)
 {
 	/* The backend gives the complement of the id as a descriptor. */
-	struct process *q = find(&p->processes, (polling_pid)~ready->fd);
+	struct process *q = find(&p->processes, ~(polling_pid)ready->fd);
 	uint32_t happened = ready->conditions & PROCESS_BITS;
 
 	if (q == NULL || q->generation != ready->generation)

@@ -199,8 +199,10 @@ names() {
 # Of test programs and examples: not -Wmissing-prototypes, since they take the
 # place of functions; nor -Wunused-macros, since some stand for what one system
 # lacks; nor -Wlogical-op, since EAGAIN is EWOULDBLOCK here and elsewhere not;
-# nor -Wwrite-strings, since execv() takes strings that it does not change.
-lenient='-Wno-missing-prototypes -Wno-unused-macros -Wno-write-strings'
+# nor -Wwrite-strings, since execv() takes strings that it does not change; nor
+# -Wformat-nonliteral, since some pass on a format that the compiler has seen.
+lenient='-Wno-missing-prototypes -Wno-unused-macros -Wno-write-strings
+    -Wno-format-nonliteral'
 gcc_lenient="$lenient -Wno-logical-op"
 
 # warn TOOL COMPILER OPTION...: at several levels of optimization, which see

@@ -57,11 +57,26 @@ struct lock {
 		.mutex = PTHREAD_MUTEX_INITIALIZER \
 	}
 
-/* Returns 0 or a negative errno. */
+/* Makes one that, where there is such a kind, spins for a moment before it
+ * sleeps: it is held for less time than it takes to wake up. Returns 0 or a
+ * negative errno. */
 static inline int
 lock_init(struct lock *l)
 {
+#ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
+	pthread_mutexattr_t kind;
+	int error = pthread_mutexattr_init(&kind);
+
+	if (error != 0)
+		return -error;
+	/* That is a kind, and these are initialised: nothing else can fail. */
+	(void)pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_ADAPTIVE_NP);
+	error = pthread_mutex_init(&l->mutex, &kind);
+	(void)pthread_mutexattr_destroy(&kind);
+	return -error;
+#else
 	return -pthread_mutex_init(&l->mutex, NULL);
+#endif
 }
 
 static inline void

@@ -318,7 +318,7 @@ awk -v percent="$PERCENT" '
         }
         for (at in reasons)
             if (!(at in used))
-                print "tests/coverage.txt explains what was executed: " at "()"
+                print "executed this time, though explained: " at "()"
         for (at in useless)
             if (!(at in used))
                 print "tests/coverage.txt says that there is no use for" \

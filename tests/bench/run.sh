@@ -46,6 +46,12 @@ echo "Results are in $results, and as tables in $folder/tables.txt"
 if [ -n "${GNUPLOT-}" ]; then
     "$GNUPLOT" -e "results='$results'; folder='$folder'" \
         "$srcdir/tests/bench/plots.gp"
+    # gnuplot leaves spaces and empty lines at ends, which git complains of
+    # where plots are kept.
+    for plot in "$folder"/*.svg; do
+        sed -e 's/[[:space:]]*$//' -e '/^$/d' "$plot" >"$plot.new"
+        mv "$plot.new" "$plot"
+    done
     echo "Plots are in $folder"
 else
     echo 'No plots: configure did not find gnuplot.'

@@ -13,6 +13,7 @@
 
 #include "faults.h"
 #include "next.h"
+#include "sanitizers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,14 +37,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if defined(__has_feature)
-#define HAS(name) __has_feature(name)
-#else
-#define HAS(name) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||          \
-    HAS(address_sanitizer) || HAS(leak_sanitizer) || HAS(memory_sanitizer) || \
-    HAS(thread_sanitizer)
+#if SANITIZED
 #define OBSTACLE "a sanitizer owns malloc() and other functions"
 #elif !defined(__GLIBC__)
 #define OBSTACLE "no way to replace malloc() in this C library"

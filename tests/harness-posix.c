@@ -9,7 +9,7 @@
 #include "harness.h"
 
 #if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
-#if __GLIBC_PREREQ(2, 33) && !HARNESS_HAS(memory_sanitizer)
+#if __GLIBC_PREREQ(2, 33) && !SANITIZER_IS(memory_sanitizer)
 #include <malloc.h>
 #define HAVE_HEAP_FIGURES 1
 #endif
@@ -26,7 +26,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#if HARNESS_HAS(memory_sanitizer) && HAVE_EPOLL_PWAIT2
+#if SANITIZER_IS(memory_sanitizer) && HAVE_EPOLL_PWAIT2
 #include <dlfcn.h>
 #include <sanitizer/msan_interface.h>
 #include <stdarg.h>

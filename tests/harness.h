@@ -32,29 +32,12 @@
 
 #include <polling.h>
 
+#include "sanitizers.h"
+
 /* The probe for pipe() may have been answered with no, to test the library
  * without; the tests use it where there are processes to pipe between. */
 #if HAVE_PIPE || HAVE_FORK
 #define HAVE_TEST_PIPES 1
-#endif
-
-/* Sanitizers keep what was freed, and own malloc() and the like. */
-#if defined(__has_feature)
-#define HARNESS_HAS(name) __has_feature(name)
-#else
-#define HARNESS_HAS(name) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || HARNESS_HAS(address_sanitizer) || \
-    HARNESS_HAS(leak_sanitizer) || HARNESS_HAS(memory_sanitizer)
-#define SANITIZED_BY_ALLOCATOR 1
-#else
-#define SANITIZED_BY_ALLOCATOR 0
-#endif
-#if SANITIZED_BY_ALLOCATOR || defined(__SANITIZE_THREAD__) || \
-    HARNESS_HAS(thread_sanitizer)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
 #endif
 
 /*

@@ -45,18 +45,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sanitizers.h"
+
 /* Sanitizers keep what was freed. */
-#if defined(__has_feature)
-#define HAS(name) __has_feature(name)
-#else
-#define HAS(name) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
-    HAS(address_sanitizer) || HAS(thread_sanitizer)
-#define MEMORY_TELLS 0
-#else
-#define MEMORY_TELLS 1
-#endif
+#define MEMORY_TELLS (!SANITIZED)
 
 #define WAITERS    4
 #define CHURNERS   3

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Replays inputs of fuzz-model.c, without a fuzzer:
+ * fuzz-main.c - replays inputs of fuzz-model.c, without a fuzzer.
  *
  *     fuzz-model [-v] FILE...       does what the files say; -v prints it
  *     fuzz-model -w FOLDER COUNT    writes inputs that do the same as the seeds

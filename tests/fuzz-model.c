@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The model of test-model.c for fuzzers that look at coverage: libFuzzer and,
- * by its driver, AFL++. fuzz-main.c has a main() for where there are none.
+ * fuzz-model.c - the model of test-model.c for fuzzers that look at coverage:
+ * libFuzzer and, by its driver, AFL++. fuzz-main.c has a main() for where there
+ * are none.
  *
  * An input is right if the library agrees with the model and leaves no
  * descriptor open; else it aborts.

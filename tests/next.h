@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Functions of the C library whose place a test takes.
+ * next.h - functions of the C library whose place a test takes.
  *
  * What a program defines comes before what the C library does, for the library
  * under test too. So a test defines a function, which does something beside and

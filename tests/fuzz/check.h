@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * In place of Check's own header, where the model is driven by a fuzzer: what
- * fails prints why and aborts, which is what fuzzers look for, and nothing is
- * linked that the compiler has not instrumented. There are no suites.
+ * check.h - in place of Check's own header, where the model is driven by a
+ * fuzzer: what fails prints why and aborts, which is what fuzzers look for, and
+ * nothing is linked that the compiler has not instrumented. There are no
+ * suites.
  */
 #ifndef TESTS_FUZZ_CHECK_H
 #define TESTS_FUZZ_CHECK_H

@@ -95,12 +95,14 @@ int backend_prune(struct backend *b);
 bool backend_heeds(const struct backend *b, const struct source *s);
 
 /* Brings the kernel up to date with the registry's list of changes. A source
- * that the kernel no longer knows is removed from the registry. It may leave
- * changes on the list only if it has woken the thread that stands in the
+ * that the kernel no longer knows is removed from the registry. Returns 0, or
+ * the negative errno of a lack of memory or the like: then what the kernel was
+ * not told of is on the list, and the core tries again before long. With 0 it
+ * may leave changes there only if it has woken the thread that stands in the
  * way, which will apply them before it waits again. Unless at_once, the
- * calling thread goes on to backend_wait(), which may take the changes
- * along. Locked. */
-void backend_apply(struct backend *b, bool at_once);
+ * calling thread goes on to backend_wait(), which may take the changes along.
+ * Locked. */
+int backend_apply(struct backend *b, bool at_once);
 
 /* Ends the watching of s; what the kernel says makes no difference. Locked. */
 void backend_remove(struct backend *b, int fd, struct source *s);

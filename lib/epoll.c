@@ -466,7 +466,7 @@ backend_heeds(const struct backend *b, const struct source *s)
 	return is_news(s, wanted(b, s));
 }
 
-void
+int
 backend_apply(struct backend *b, bool at_once)
 {
 	struct source *s;
@@ -479,6 +479,7 @@ backend_apply(struct backend *b, bool at_once)
 		if (is_news(s, events))
 			tell(b, fd, s, events);
 	}
+	return 0;
 }
 
 void

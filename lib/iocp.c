@@ -76,10 +76,9 @@
 /* Sockets that share a device handle. */
 #define DEVICE_SOCKETS 32
 
-/* How long a wait takes while the system lacks memory for polls, and for how
- * many turns of that the end of a backend waits for the last packets. */
-static const struct timespec a_while = {0, 10000000};
-#define A_WHILE_MS   10
+/* For how long, and how often, the end of a backend waits for the last
+ * packets. */
+#define CLOSE_MS     10
 #define CLOSE_ROUNDS 500
 
 /* The keys of packets; others are none of ours. */
@@ -144,7 +143,6 @@ struct backend {
 	struct device *roomy; /* the devices with room */
 	unsigned away;        /* parcels */
 	atomic_bool woken;    /* a wake-up is on its way */
-	atomic_bool starved;  /* changes failed for want of memory */
 };
 
 const char backend_name[] = "iocp";
@@ -654,31 +652,25 @@ backend_heeds(const struct backend *b, const struct source *s)
 	return true;
 }
 
-void
+int
 backend_apply(struct backend *b, bool at_once)
 {
 	struct source *s;
-	int place;
+	int place, error = 0;
 
 	(void)at_once;
-	atomic_store(&b->starved, false);
-	while ((s = registry_pop_changed(b->registry, &place)) != NULL) {
-		int error = s->flags & SOURCE_ARMED ? arm(b, s) : 0;
-
-		if (error == 0)
-			continue;
+	while (error == 0 &&
+	       (s = registry_pop_changed(b->registry, &place)) != NULL) {
+		error = s->flags & SOURCE_ARMED ? arm(b, s) : 0;
 		if (error == -EBADF) {
 			drop_watch(b, s);
 			registry_remove(b->registry, place);
-			continue;
+			error = 0;
+		} else if (error != 0) {
+			registry_change(b->registry, place, s);
 		}
-		/* Memory is lacking: tried again by a wait that does not wait
-		 * for long. */
-		registry_change(b->registry, place, s);
-		atomic_store(&b->starved, true);
-		(void)backend_wake(b);
-		return;
 	}
+	return error;
 }
 
 void
@@ -773,7 +765,6 @@ struct catch
 {
 	struct ready *out;
 	int count; /* of out */
-	bool woken;
 };
 
 /* Takes in one parcel that came home. The backend's lock is held. */
@@ -869,12 +860,10 @@ collect(struct backend *b, struct catch *c, int capacity, DWORD ms)
 	}
 	lock_acquire(&b->lock);
 	for (ULONG i = 0; i < count; i++) {
-		if (entries[i].lpCompletionKey == KEY_WAKE) {
+		if (entries[i].lpCompletionKey == KEY_WAKE)
 			atomic_store(&b->woken, false);
-			c->woken = true;
-		} else if (entries[i].lpCompletionKey == KEY_PARCEL) {
+		else if (entries[i].lpCompletionKey == KEY_PARCEL)
 			unpack(b, (struct parcel *)entries[i].lpOverlapped, c);
-		}
 	}
 	lock_release(&b->lock);
 	return (int)count;
@@ -884,12 +873,10 @@ int
 backend_wait(struct backend *b, struct ready *out, int capacity,
     const struct timespec *timeout)
 {
-	struct catch c = {out, 0, false};
+	struct catch c = {out, 0};
 	DWORD ms;
 	int n;
 
-	if (unlikely(atomic_load(&b->starved)))
-		timeout = clock_shorter(timeout, &a_while);
 	ms = timeout == NULL ? INFINITE : (DWORD)clock_milliseconds(timeout);
 	/* What was disowned takes room and says nothing. */
 	do {
@@ -898,9 +885,6 @@ backend_wait(struct backend *b, struct ready *out, int capacity,
 	} while (n == capacity && c.count == 0);
 	if (n < 0 && c.count == 0)
 		return n;
-	/* This thread may go home with the reports. */
-	if (c.count > 0 && c.woken && atomic_load(&b->starved))
-		(void)backend_wake(b);
 	return c.count;
 }
 
@@ -929,9 +913,9 @@ bring_home(struct backend *b)
 	struct ready out[READY_MAX];
 
 	for (int i = 0; b->away != 0 && i < CLOSE_ROUNDS; i++) {
-		struct catch c = {out, 0, false};
+		struct catch c = {out, 0};
 
-		(void)collect(b, &c, READY_MAX, A_WHILE_MS);
+		(void)collect(b, &c, READY_MAX, CLOSE_MS);
 	}
 }
 

@@ -129,7 +129,6 @@ struct backend {
 	atomic_int staged_count; /* of the array */
 	atomic_uint blocked;     /* threads that may block in kevent() */
 	atomic_bool exposed;     /* others may look whether kq is readable */
-	atomic_bool starved;     /* a change has failed for want of memory */
 	struct refused refused;
 	struct kevent staged[STAGED_MAX];
 };
@@ -144,9 +143,6 @@ static const struct timespec zero;
 /* NetBSD takes no timeout beyond 100,000,000 s, nor does macOS in select(); the
  * core waits again. */
 static const struct timespec longest = {86400, 0};
-
-/* How long a wait takes while there is no memory for a change. */
-static const struct timespec a_while = {0, 10000000};
 
 /* What this process has found out about its kernel. */
 enum { KERNEL_ASKED = 1, KERNEL_EXCEPT = 2, KERNEL_ENABLE_LOOKS = 4 };
@@ -936,24 +932,19 @@ backend_heeds(const struct backend *b, const struct source *s)
 	return true;
 }
 
-void
+int
 backend_apply(struct backend *b, bool at_once)
 {
 	struct source *s;
-	int fd;
+	int fd, error = 0;
 
-	atomic_store(&b->starved, false);
-	while ((s = registry_pop_changed(b->registry, &fd)) != NULL) {
-		if (apply_one(b, fd, s, at_once) == 0)
-			continue;
-		/* Tried again by a wait that does not wait for long: this
-		 * thread's or, if it may be on its way home, another one's. */
-		registry_change(b->registry, fd, s);
-		atomic_store(&b->starved, true);
-		if (at_once)
-			(void)backend_wake(b);
-		return;
+	while (error == 0 &&
+	       (s = registry_pop_changed(b->registry, &fd)) != NULL) {
+		error = apply_one(b, fd, s, at_once);
+		if (error != 0)
+			registry_change(b->registry, fd, s);
 	}
+	return error;
 }
 
 void
@@ -1317,8 +1308,6 @@ backend_wait(struct backend *b, struct ready *out, int capacity,
 
 	if (unlikely(atomic_load(&b->staged_count) > 0))
 		count = take_staged(b, staged);
-	if (unlikely(atomic_load(&b->starved)))
-		timeout = clock_shorter(timeout, &a_while);
 	if (timeout != NULL)
 		timeout = clock_shorter(timeout, &longest);
 	if (blocks)

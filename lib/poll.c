@@ -426,7 +426,7 @@ backend_heeds(const struct backend *b, const struct source *s)
 	return true;
 }
 
-void
+int
 backend_apply(struct backend *b, bool at_once)
 {
 	struct source *s;
@@ -438,7 +438,7 @@ backend_apply(struct backend *b, bool at_once)
 		/* It comes out, finds the changes and applies them. */
 		(void)wakeup_signal(&b->wake);
 		lock_release(&b->lock);
-		return;
+		return 0;
 	}
 	if (b->registry->sweep)
 		sweep(b);
@@ -449,6 +449,7 @@ backend_apply(struct backend *b, bool at_once)
 			place(b, fd, s);
 	}
 	lock_release(&b->lock);
+	return 0;
 }
 
 void

@@ -42,6 +42,9 @@
 
 static const struct timespec no_time;
 
+/* How long a wait sleeps while there is no memory for a change. */
+static const struct timespec a_while = {0, 10000000};
+
 /* The public edge: a negative errno becomes errno and -1. */
 static int
 result(int r)
@@ -237,16 +240,19 @@ note_work(struct polling *p)
 static void
 changed(struct polling *p)
 {
+	bool starved = false;
+
 	note_work(p);
 	if (atomic_load(&p->sleepers) == 0)
 		return;
 	if (registry_pending(&p->registry)) {
-		backend_apply(p->backend, true);
+		/* One of them is to try again. */
+		starved = backend_apply(p->backend, true) != 0;
 		note_work(p);
 	}
 	/* A wake-up that fails has no one to be told: the descriptor was
 	 * made by the library, and a full one wakes as well. */
-	if (p->files.count != 0 || p->unattended || p->signals.due ||
+	if (starved || p->files.count != 0 || p->unattended || p->signals.due ||
 	    p->processes.due != 0)
 		(void)backend_wake(p->backend);
 }
@@ -556,7 +562,7 @@ struct waiting {
 	uint64_t round;               /* for signals_take() */
 	int64_t now;                  /* when it looked for timers */
 	struct timespec limit;        /* of its sleep, if limited */
-	bool limited;                 /* it is to wake up for a timer */
+	bool limited;                 /* it is to wake up before its time */
 	bool own;                     /* the core's own may be left to take */
 	bool ended;                   /* a notification ends this wait */
 	bool looked;                  /* without sleeping */
@@ -826,6 +832,19 @@ meet_timers(struct polling *p, struct waiting *w, bool sleeps)
 	p->unattended = false;
 }
 
+/* Tells the backend of changes. What it has no memory for is still there, and
+ * this wait looks at it again before long; so does the one that is woken when
+ * this one leaves. Locked. */
+static void
+apply(struct polling *p, struct waiting *w)
+{
+	/* With events of its own this wait may not get to the backend's. */
+	if (backend_apply(p->backend, w->own) == 0)
+		return;
+	w->limit = w->limited ? *clock_shorter(&w->limit, &a_while) : a_while;
+	w->limited = true;
+}
+
 /* Applies changes and takes the first share of what the core reports by
  * itself: half of the room, the rest is for the kernel. */
 static void
@@ -842,9 +861,8 @@ prepare(struct polling *p, struct waiting *w, bool sleeps, bool signalled)
 		 p->processes.due != 0;
 	if (timers_count(&p->timers) != 0)
 		meet_timers(p, w, sleeps && !w->own);
-	/* With events of its own this wait may not get to the backend's. */
 	if (registry_pending(&p->registry))
-		backend_apply(p->backend, w->own);
+		apply(p, w);
 	if (w->own) {
 		w->file_budget = p->files.count;
 		w->round = ++p->signals.round;
@@ -906,10 +924,11 @@ deliver(struct polling *p, struct waiting *w, struct ready *ready, int n)
 	repeat_alarm(p);
 	if (unlikely(registry_pending(&p->registry) || w->own)) {
 		/* What is to be armed again must not wait for this thread's
-		 * return while others wait. */
+		 * return while others wait. What fails is tried again by this
+		 * one or, if it leaves, by one that it wakes. */
 		if (registry_pending(&p->registry) &&
 		    atomic_load(&p->sleepers) > w->counted)
-			backend_apply(p->backend, true);
+			(void)backend_apply(p->backend, true);
 		note_work(p);
 	}
 	lock_release(&p->lock);
@@ -940,8 +959,8 @@ hand_over(struct polling *p, const struct waiting *w)
 	lock_release(&p->lock);
 }
 
-/* The timeout of a wait that has prepared: shorter if it is to wake up for a
- * timer, and none at first, since to look costs less than to sleep. */
+/* The timeout of a wait that has prepared: shorter if it is to wake up before
+ * its time, and none at first, since to look costs less than to sleep. */
 static const struct timespec *
 limit(struct waiting *w, const struct timespec *timeout)
 {

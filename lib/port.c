@@ -67,7 +67,6 @@ struct backend {
 	timer_t alarm;          /* sends an event to the port */
 	atomic_bool alarm_set;  /* it is to send one that nobody has met yet */
 	atomic_bool woken;      /* a wake-up is on its way */
-	atomic_bool starved;    /* changes failed for want of associations */
 	struct refused refused; /* unconnected sockets */
 	struct registry *registry;
 };
@@ -81,9 +80,6 @@ static const struct timespec zero;
 
 /* The core waits again. */
 static const struct timespec longest = {86400, 0};
-
-/* How long a wait takes while there are not enough associations to be had. */
-static const struct timespec a_while = {0, 10000000};
 
 int
 backend_open(struct backend **out, struct registry *r)
@@ -271,33 +267,27 @@ backend_heeds(const struct backend *b, const struct source *s)
 	return true;
 }
 
-void
+int
 backend_apply(struct backend *b, bool at_once)
 {
 	struct source *s;
-	int fd;
+	int fd, error = 0;
 
-	atomic_store(&b->starved, false);
-	while ((s = registry_pop_changed(b->registry, &fd)) != NULL) {
-		int error = apply_one(b, fd, s);
-
-		if (error == 0)
-			continue;
+	(void)at_once;
+	while (error == 0 &&
+	       (s = registry_pop_changed(b->registry, &fd)) != NULL) {
+		error = apply_one(b, fd, s);
 		if (error == -EBADF) {
 			if (s->kernel & K_SOCKET)
 				refused_remove(&b->refused, fd);
 			registry_remove(b->registry, fd);
-			continue;
+			error = 0;
+		} else if (error != 0) {
+			/* ENOSPC or ENOMEM. */
+			registry_change(b->registry, fd, s);
 		}
-		/* ENOSPC or ENOMEM: tried again by a wait that does not wait
-		 * for long: this thread's or, if it may be on its way home,
-		 * another one's. */
-		registry_change(b->registry, fd, s);
-		atomic_store(&b->starved, true);
-		if (at_once)
-			(void)backend_wake(b);
-		return;
 	}
+	return error;
 }
 
 void
@@ -445,8 +435,7 @@ wait_once(struct backend *b, struct ready *out, int capacity,
 		look_at_all(out, fds, count);
 	/* This thread may go home with the events. If the wake-up was for what
 	 * is looked at beside the port, another has to look. */
-	if (count > 0 && count < n &&
-	    (atomic_load(&b->refused.armed) > 0 || atomic_load(&b->starved)))
+	if (count > 0 && count < n && atomic_load(&b->refused.armed) > 0)
 		(void)backend_wake(b);
 	return count;
 }
@@ -465,8 +454,6 @@ backend_wait(struct backend *b, struct ready *out, int capacity,
 		if (left)
 			timeout = &zero;
 	}
-	if (unlikely(atomic_load(&b->starved)))
-		timeout = clock_shorter(timeout, &a_while);
 	if (timeout != NULL)
 		timeout = clock_shorter(timeout, &longest);
 	if (n < capacity)

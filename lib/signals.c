@@ -27,11 +27,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #if HAVE_SIGACTION
-#include <sched.h>
+#include <time.h>
 #else
 #include <windows.h>
 #endif
 
+#include "cancel.h"
 #include "compat.h"
 #include "fork.h"
 #include "lock.h"
@@ -123,10 +124,17 @@ is_watchable(int signo)
 	       signo != SIGSTOP;
 }
 
+/* Lets others run. To yield is not enough: a thread of a real-time priority
+ * yields to none below it. */
 static void
-yield(void)
+doze(void)
 {
-	(void)sched_yield();
+	static const struct timespec a_moment = {0, 50000};
+	int state = cancel_hold();
+
+	/* Less is as good. */
+	(void)nanosleep(&a_moment, NULL);
+	cancel_release(state);
 }
 
 void
@@ -238,9 +246,9 @@ is_watchable(int signo)
 }
 
 static void
-yield(void)
+doze(void)
 {
-	Sleep(0);
+	Sleep(1);
 }
 #endif
 
@@ -264,7 +272,7 @@ static void
 await_handlers(void)
 {
 	while (atomic_load(&running) != 0)
-		yield();
+		doze();
 }
 
 int

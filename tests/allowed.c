@@ -77,7 +77,6 @@ static const struct call {
     CALL(rt_sigprocmask),
     CALL(rt_sigreturn),
     CALL(sched_getaffinity),
-    CALL(sched_yield),
     CALL(set_robust_list),
     CALL(set_tid_address),
     CALL(tgkill),
@@ -91,6 +90,12 @@ static const struct call {
 #endif
 #ifdef SYS_clock_gettime64
     CALL(clock_gettime64),
+#endif
+#ifdef SYS_clock_nanosleep
+    CALL(clock_nanosleep),
+#endif
+#ifdef SYS_clock_nanosleep_time64
+    CALL(clock_nanosleep_time64),
 #endif
 #ifdef SYS_epoll_pwait2
     CALL(epoll_pwait2),
@@ -124,6 +129,9 @@ static const struct call {
 #endif
 #ifdef SYS_mmap2
     CALL(mmap2),
+#endif
+#ifdef SYS_nanosleep
+    CALL(nanosleep),
 #endif
 #ifdef SYS_newfstatat
     CALL(newfstatat),

@@ -20,6 +20,8 @@
 # ABIDIFF and ABIDW. Exit status: 0, or 1 also if it cannot be compared, with a reason.
 
 set -eu
+LC_ALL=C # for ranges of letters
+export LC_ALL
 srcdir=${srcdir:-.}
 CC=${CC:-cc} # it may hold flags
 OBJDUMP=${OBJDUMP:-objdump} # likewise
@@ -93,7 +95,7 @@ EOF
     } >"$scratch/constants.c"
     $CC -I"$headers" -o "$scratch/constants" "$scratch/constants.c" ||
         die 'a macro of the header that is no number: see above'
-    "$scratch/constants" | LC_ALL=C sort >"$1"
+    "$scratch/constants" | sort >"$1"
     [ -s "$1" ] || die 'the header has no constants'
 }
 
@@ -101,7 +103,7 @@ EOF
 check_constants() {
     [ -s "$constants" ] || die "there is no $constants"
     write_constants "$scratch/now.constants"
-    LC_ALL=C comm -23 "$constants" "$scratch/now.constants" >"$scratch/lost"
+    comm -23 "$constants" "$scratch/now.constants" >"$scratch/lost"
     if [ -s "$scratch/lost" ]; then
         while read -r name rest; do
             now=$(sed -n "s/^$name //p" "$scratch/now.constants")

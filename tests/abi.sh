@@ -18,7 +18,7 @@ CC=${CC:-cc}
 scratch=$(mktemp -d ./abi.XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 1' HUP INT TERM
-LC_ALL=C # for sort
+LC_ALL=C # for sort and ranges of letters
 export LC_ALL
 status=0
 libraries=0

@@ -7,6 +7,8 @@
 # without any one line of those that are always needed the program is killed.
 
 set -u
+LC_ALL=C # for ranges of letters
+export LC_ALL
 list=${srcdir:-.}/HACKING
 # What older kernels lack; without them others are called in their place.
 newer='eventfd2 epoll_pwait2 ppoll ppoll_time64 pidfd_open timerfd_create'

@@ -11,6 +11,8 @@
 # without mandoc, so that only the last was tried.
 
 set -eu
+LC_ALL=C # for ranges of letters
+export LC_ALL
 srcdir=${srcdir:-.}
 MAKE=${MAKE:-make}
 AWK=${AWK:-awk}

@@ -13,6 +13,8 @@
 # worth that.
 
 set -u
+LC_ALL=C # for ranges of letters
+export LC_ALL
 program=./tests/cost-run
 rounds=200
 

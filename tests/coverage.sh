@@ -17,6 +17,8 @@
 # From the environment: srcdir, CC, GCOV, MAKE, and COVERAGE_LINES for LINES.
 
 set -eu
+LC_ALL=C # for ranges of letters
+export LC_ALL
 srcdir=$(cd "${srcdir:-.}" && pwd)
 CC=${CC:-gcc} # it may hold flags
 GCOV=${GCOV:-gcov}

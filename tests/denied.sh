@@ -6,6 +6,8 @@
 # (EPERM). (Conformance 66.)
 
 set -u
+LC_ALL=C # for ranges of letters
+export LC_ALL
 deny=./tests/deny
 for program in "$deny" ./tests/suites; do
     if [ ! -x "$program" ]; then

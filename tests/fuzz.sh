@@ -18,6 +18,8 @@
 # compiler with a fuzzer.
 
 set -u
+LC_ALL=C # for ranges of letters
+export LC_ALL
 : "${srcdir:=.}" "${BACKEND:?is set by make fuzz}"
 seconds=${FUZZ_SECONDS:-60}
 tool=${FUZZ_TOOL:-libfuzzer}

@@ -9,6 +9,8 @@
 # From the environment: srcdir, CC, CXX, CFLAGS, LDFLAGS, LIBTOOL and WINE_RUNS.
 
 set -eu
+LC_ALL=C # for ranges of letters
+export LC_ALL
 srcdir=${srcdir:-.}
 CC=${CC:-cc}
 CXX=${CXX:-c++}

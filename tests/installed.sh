@@ -9,6 +9,8 @@
 # pkg-config nor CMake.
 
 set -eu
+LC_ALL=C # for ranges of letters
+export LC_ALL
 CC=${CC:-cc}
 MAKE=${MAKE:-make}
 PKG_CONFIG=${PKG_CONFIG:-pkg-config}

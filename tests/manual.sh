@@ -23,6 +23,8 @@
 # LIBTOOL; each has a default; and what tests/wine.sh looks at. Exit status: 0,
 # 1, or 77 if the library is not built, so that only a part could be checked.
 
+LC_ALL=C # for ranges of letters
+export LC_ALL
 srcdir=${srcdir:-.}
 builddir=${builddir:-.}
 LIBTOOL=${LIBTOOL:-"${SHELL:-/bin/sh} $builddir/libtool"}

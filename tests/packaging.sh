@@ -10,6 +10,8 @@
 # not all is installed, so that only the versions were compared.
 
 set -eu
+LC_ALL=C # for ranges of letters
+export LC_ALL
 srcdir=${srcdir:-.}
 MAKE=${MAKE:-make}
 spec=$srcdir/doc/packaging/libpolling.spec
@@ -61,7 +63,7 @@ $MAKE install DESTDIR="$root" prefix=/usr exec_prefix=/usr \
     cat "$scratch/log"
     exit 1
 }
-(cd "$root" && find usr ! -type d | LC_ALL=C sort) >"$scratch/installed"
+(cd "$root" && find usr ! -type d | sort) >"$scratch/installed"
 [ -s "$scratch/installed" ] || fail "nothing was installed"
 
 # claims NAME: patterns, one a line, of one way of packaging; a folder stands
@@ -79,11 +81,11 @@ claims() {
         [ $(($(wc -l <"$scratch/claimed"))) -gt "$before" ] ||
             fail "$1: nothing is installed as $pattern"
     done
-    LC_ALL=C sort "$scratch/claimed" >"$scratch/sorted"
+    sort "$scratch/claimed" >"$scratch/sorted"
     uniq -d "$scratch/sorted" >"$scratch/twice"
     [ ! -s "$scratch/twice" ] ||
         fail "$1 has these twice: $(cat "$scratch/twice")"
-    uniq "$scratch/sorted" | LC_ALL=C comm -3 "$scratch/installed" - \
+    uniq "$scratch/sorted" | comm -3 "$scratch/installed" - \
         >"$scratch/left"
     [ ! -s "$scratch/left" ] ||
         fail "$1 forgets these: $(cat "$scratch/left")"

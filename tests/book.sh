@@ -116,6 +116,10 @@ done <"$scratch/functions"
 [ "$count" -ge 20 ] || fail "only $count functions were found"
 
 for file in "$srcdir"/doc/examples/*.*; do
+    case $file in
+    *.c | *.cc | *.h | *.sh) ;;
+    *) continue ;; # of a build in the tree
+    esac
     page=$folder/${file##*/}.html
     if [ ! -f "$page" ]; then
         fail "${file##*/} is not in the book"
@@ -141,17 +145,33 @@ rows=$(grep -c '<tr>' "$folder/systems.html") || :
 [ "$rows" -ge 15 ] || fail "the table of systems has $rows lines"
 
 # The page about performance, with and without what it is made of.
-mkdir "$scratch/source"
-(cd "$srcdir" && tar cf - README HACKING SECURITY NEWS doc/*.[1-9] \
-    doc/book doc/examples) | (cd "$scratch/source" && tar xf -)
+for part in doc doc/book doc/examples; do
+    mkdir -p "$scratch/source/$part"
+done
+(
+    cd "$srcdir"
+    cp README HACKING SECURITY NEWS "$scratch/source"
+    cp doc/*.[1-9] "$scratch/source/doc"
+    cp doc/book/* "$scratch/source/doc/book"
+    cp doc/examples/*.c doc/examples/*.cc doc/examples/*.h doc/examples/*.sh \
+        "$scratch/source/doc/examples"
+)
 # make distcheck has a source that is not to be written to.
 chmod -R u+w "$scratch/source"
+# As after a build in the tree.
+for left in timers timers.o timers.exe; do
+    echo '<binary>' >"$scratch/source/doc/examples/$left"
+done
 export MANDOC AWK
 # book FOLDER
 book() {
     (cd "$scratch/source" && srcdir=. VERSION=1 sh doc/book/book.sh "$1")
 }
 book "$scratch/book"
+for left in timers.o timers.exe; do
+    [ ! -e "$scratch/book/$left.html" ] ||
+        fail "$left, which is no source, has a page"
+done
 grep -q 'make bench' "$scratch/book/performance.html" ||
     fail "without measurements the book does not tell how to make some"
 mkdir "$scratch/source/doc/performance"

@@ -77,8 +77,14 @@ for name in $ordered $(cat "$work/pages"); do
     mv "$work/rest" "$work/pages"
 done
 page Examples examples.html Examples 'Small complete programs'
-for file in "$doc"/examples/*.*; do
-    page Examples "${file##*/}.html" "${file##*/}"
+# Not what a build has left beside them.
+examples=$(cd "$doc/examples" && for source in *.*; do
+    case $source in
+    *.c | *.cc | *.h | *.sh) echo "$source" ;;
+    esac
+done)
+for name in $examples; do
+    page Examples "$name.html" "$name"
 done
 page 'The library' systems.html Systems 'Where it was compiled, linked and run'
 page 'The library' performance.html Performance 'What an event costs'
@@ -126,12 +132,12 @@ section() {
 }
 
 # The functions and what each page says that they do.
-functions() {
+list_functions() {
     echo '<h2 id="functions">All functions</h2>'
     echo '<ul class="functions">'
     sed -n 's/^\(polling[a-z_]*\)() \(.*\)/\1 \2/p' "$work/targets" |
-        while read -r name target; do
-            echo "<li><a href=\"$target\"><code>$name</code></a></li>"
+        while read -r function target; do
+            echo "<li><a href=\"$target\"><code>$function</code></a></li>"
         done
     echo '</ul>'
 }
@@ -162,7 +168,7 @@ start() {
     echo 'href="polling_add.3.html#f.polling_modify">polling_modify()</a>'
     echo 'would arm it again.</p>'
     table_of_contents
-    functions
+    list_functions
 }
 
 # C as it is, with links.
@@ -206,9 +212,9 @@ write() {
         sed "s|<dt>\($file\)</dt>|<dt><a href=\"\1.html\">\1</a></dt>|" \
             "$work/list"
         echo '<p>Beside them:'
-        for file in "$doc"/examples/*.*; do
-            grep -q "<dt>${file##*/}</dt>" "$work/list" ||
-                echo "<a href=\"${file##*/}.html\">${file##*/}</a>"
+        for source in $examples; do
+            grep -q "<dt>$source</dt>" "$work/list" ||
+                echo "<a href=\"$source.html\">$source</a>"
         done
         echo '</p>'
         ;;

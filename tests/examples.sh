@@ -85,8 +85,8 @@ exec_in_background() {
     processes="$processes $process"
 }
 
-# stop SIGNAL PROCESS: sets status.
-stop() {
+# stop_by SIGNAL PROCESS: sets status.
+stop_by() {
     kill -s "$1" "$2"
     ended "$2"
 }
@@ -139,7 +139,7 @@ wait_signal() {
         kill -s HUP "$process"
         await has $i SIGHUP "$folder/signals"
     done
-    stop INT "$process"
+    stop_by INT "$process"
     check 'status of wait-signal' $status 0
     check 'wait-signal' "$(grep 'in all' "$folder/signals" | tr '\n' ' ')" \
         'SIGINT: 1 in all SIGTERM: 0 in all SIGHUP: 3 in all '
@@ -197,7 +197,7 @@ end_children() {
     line="echo \$\$ >>$log; exec sleep 62"
     start children run-children -j 2 "$line" "sleep 63 & $line" "$line"
     await has 2 '' "$log"
-    stop INT "$process"
+    stop_by INT "$process"
     check 'status after Ctrl-C' $status 130
     check 'what Ctrl-C leaves' "$(tail -n 1 "$folder/children")" \
         '3 commands: 0 succeeded, 2 failed, 1 not started'
@@ -230,7 +230,7 @@ nested() {
     check "posts to $1" $? 0
     start nested "$1" 1000000
     await has 1 tick "$folder/nested"
-    stop TERM "$process"
+    stop_by TERM "$process"
     check "status of $1 after SIGTERM" $status 0
     has 1 'a signal' "$folder/nested"
     check "signal in $1" $? 0
@@ -300,7 +300,7 @@ proxy() {
     check 'descriptors of the server' "$(descriptors "$server")" "$server_has"
     proxy_end
     proxy_faults
-    stop TERM "$server"
+    stop_by TERM "$server"
     check 'status of the server' $status 0
 }
 
@@ -329,7 +329,7 @@ proxy_end() {
     (raw "$LARGE\r\n" -p 700) &
     client=$!
     sleep 0.2
-    stop TERM "$proxy"
+    stop_by TERM "$proxy"
     check 'status of the proxy' $status 0
     check 'the open connection' "$(sed -n \
         's/.*, \([0-9]* open\); .*/\1/p' "$folder/proxy")" '1 open'
@@ -346,7 +346,7 @@ proxy_faults() {
     check 'status of a silent client' $status 3
     raw "$LARGE\r\n" -p 1500
     check 'status of a client that does not read' $status 3
-    stop INT "$process"
+    stop_by INT "$process"
     check 'idle connections' "$(sed -n \
         's/.*, \([0-9]* idle\), .*/\1/p' "$folder/proxy")" '2 idle'
     # This port is free now, and nobody is there.
@@ -354,7 +354,7 @@ proxy_faults() {
     address "$folder/second"
     raw "$LARGE\r\n"
     check 'status of a refused client' $status 3
-    stop INT "$process"
+    stop_by INT "$process"
     check 'status of the second proxy' $status 0
     check 'refused connections' "$(sed -n \
         's/.*: \([0-9]* failed\), .*/\1/p' "$folder/second")" '1 failed'

@@ -4,7 +4,9 @@
 # packaging.sh - the starts of packages in doc/packaging fit the tree: their
 # versions are that of the header, and each file that make install installs is
 # in just one package or left out on purpose, by the patterns of the RPM spec
-# and of debian/, none of which is for nothing.
+# and of debian/, none of which is for nothing. --program-prefix and its like,
+# which some use for all they build, change no name, and make uninstall leaves
+# nothing.
 #
 # From the environment: srcdir, MAKE, BACKEND. Exit status: 0, 1, or 77 where
 # not all is installed, so that only the versions were compared.
@@ -56,13 +58,18 @@ fi
 # The flags of the outer make would reach this one.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 root=$scratch/root
-$MAKE install DESTDIR="$root" prefix=/usr exec_prefix=/usr \
-    libdir=/usr/lib/ARCH includedir=/usr/include datarootdir=/usr/share \
-    mandir=/usr/share/man docdir=/usr/share/doc/libpolling \
-    >"$scratch/log" 2>&1 || {
-    cat "$scratch/log"
-    exit 1
+# make_it TARGET: for a root of its own.
+make_it() {
+    $MAKE "$1" DESTDIR="$root" prefix=/usr exec_prefix=/usr \
+        libdir=/usr/lib/ARCH includedir=/usr/include datarootdir=/usr/share \
+        mandir=/usr/share/man docdir=/usr/share/doc/libpolling \
+        program_transform_name='s,^,g,' >"$scratch/log" 2>&1 || {
+        cat "$scratch/log"
+        fail "make $1"
+        exit 1
+    }
 }
+make_it install
 (cd "$root" && find usr ! -type d | sort) >"$scratch/installed"
 [ -s "$scratch/installed" ] || fail "nothing was installed"
 
@@ -106,5 +113,10 @@ claims debian <"$scratch/debian"
         s|%{name}|libpolling|'
 } >"$scratch/spec"
 claims spec <"$scratch/spec"
+
+make_it uninstall
+(cd "$root" && find . ! -type d -o -name '*polling*') >"$scratch/left"
+[ ! -s "$scratch/left" ] ||
+    fail "make uninstall leaves these: $(cat "$scratch/left")"
 echo "$version, $(grep -c . "$scratch/installed") files"
 ended 0

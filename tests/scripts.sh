@@ -5,7 +5,8 @@
 # shell: one that has ranges of letters, or that changes case, chooses the
 # locale C before; elsewhere [a-z] may be without i or w, as it is in Turkish.
 # Rules of the Makefile have no such ranges. The shells that are here, those of
-# small systems among them, take each script for one.
+# small systems among them, take each script for one, and no function has the
+# name of an alias of some ksh, which would be taken for it.
 #
 # From the environment: srcdir, SHELL.
 
@@ -35,6 +36,9 @@ done
 ranges='\[[^] ]*([a-z]-[a-z]|[A-Z]-[A-Z])|\[:(upper|lower|alpha|alnum):\]'
 ranges="$ranges|tolower|toupper"
 
+aliases='autoload|compound|float|functions|hash|history|integer|local|login'
+aliases="$aliases|nameref|nohup|r|redirect|source|stop|suspend|type"
+
 # first PATTERN FILE: the number of the first such line that is no comment, or
 # nothing.
 first() {
@@ -52,6 +56,8 @@ for script in "$srcdir/bootstrap" "$srcdir"/abi/*.sh "$srcdir"/doc/*/*.sh \
     if [ -n "$ranged" ] && [ "${chosen:-$ranged}" -ge "$ranged" ]; then
         fail "$script: line $ranged depends on the locale"
     fi
+    alias=$(first "^($aliases)\(\)" "$script")
+    [ -z "$alias" ] || fail "$script: line $alias defines an alias of ksh"
     echo "$shells" | while read -r shell; do
         [ -n "$shell" ] || continue
         # shellcheck disable=SC2086

@@ -185,7 +185,9 @@ run_limited()
         tr -d '\r' <"$3.lines" >"$3"
         return "$ended"
     fi
-    "$program" <"$2" >"$3" 2>"$3.err" &
+    # libtool's path to the library ends at the first space in it.
+    LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} \
+        "$program" <"$2" >"$3" 2>"$3.err" &
     pid=$!
     (
         left=$seconds
@@ -440,6 +442,7 @@ check_lint()
     done
 }
 
+libraries=$(cd "$builddir" && pwd)/lib/.libs
 library=
 for candidate in lib/libpolling.la libpolling.la; do
     [ -f "$builddir/$candidate" ] && library=$builddir/$candidate

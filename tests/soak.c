@@ -7,7 +7,8 @@
  * stops, in a lull: what is on its way must arrive; then things are done one at
  * a time, each of which must end one wait of the four threads, which sleep
  * without a limit; and what the process holds is counted. So a wake-up that is
- * lost is not made up for by the next one.
+ * lost is not made up for by the next one. A timer is left to some of them,
+ * when the others, of whom one may have been about to wake up for it, are away.
  *
  * It fails, with the reason and the seed, if
  * - something does not arrive within PATIENCE_S;
@@ -65,7 +66,9 @@
 /* The fewest in the first third and after it, should the machine be slow. */
 #define LULLS_COLD 5
 #define LULLS_WARM 3
-#define SINGLE     24 /* things that are done one at a time in each */
+#define SINGLE     24       /* things that are done one at a time in each */
+#define LEFT       3        /* timers that are left to fewer threads in each */
+#define LEFT_NS    10000000 /* when such a timer is due */
 
 /* What may be more at any lull than in those of the first third. What threads
  * keep for themselves of what they have freed counts as allocated. */
@@ -329,6 +332,11 @@ static int stopped;                 /* churners at the gate */
 static atomic_bool asleep[WAITERS]; /* in a wait without a limit */
 static atomic_uint lulls;
 
+/* How many of those who wait are to stay away, the next time that they come
+ * home, for as long as there is leave. */
+static atomic_int goers;
+static atomic_bool leave;
+
 /* Where the churners are stopped in a lull. */
 static void
 pass_gate(void)
@@ -341,6 +349,27 @@ pass_gate(void)
 	while (atomic_load(&lull))
 		pthread_cond_wait(&gate, &gate_lock);
 	stopped--;
+	pthread_mutex_unlock(&gate_lock);
+}
+
+static bool
+take_leave(void)
+{
+	int left = atomic_load(&goers);
+
+	while (
+	    left > 0 && !atomic_compare_exchange_weak(&goers, &left, left - 1))
+		continue;
+	return left > 0;
+}
+
+/* Where those who wait are, if they are to stay away. */
+static void
+stay_away(void)
+{
+	pthread_mutex_lock(&gate_lock);
+	while (atomic_load(&leave))
+		pthread_cond_wait(&gate, &gate_lock);
 	pthread_mutex_unlock(&gate_lock);
 }
 
@@ -387,6 +416,8 @@ wait_and_meet(void *argument)
 			FAIL("a wait ended early, with nothing");
 		for (int i = 0; i < n; i++)
 			meet(&events[i], at);
+		if (take_leave())
+			stay_away();
 	}
 	/* One notification ends one wait. */
 	EXPECT(polling_notify(poller) == 0);
@@ -507,10 +538,8 @@ id_of(const struct thing *t)
 }
 
 static void
-start_timer(struct churner *c, struct thing *t, bool once)
+start_timer(struct thing *t, int64_t first, int64_t interval)
 {
-	int64_t first = pick(c, 4) == 0 ? 0 : pick(c, 5000000);
-	int64_t interval = once || pick(c, 4) != 0 ? 0 : 500000 + pick(c, 1000);
 	struct timespec f = timespec_of(first), i = timespec_of(interval);
 	uint32_t serial = t->serial;
 	int64_t start = now_ns();
@@ -551,10 +580,16 @@ stop_timer(struct thing *t)
 static void
 churn_timer(struct churner *c, struct thing *t, bool plain)
 {
-	if (plain || pick(c, 4) != 0)
-		start_timer(c, t, plain);
-	else
+	int64_t first, interval = 0;
+
+	if (!plain && pick(c, 4) == 0) {
 		stop_timer(t);
+		return;
+	}
+	first = pick(c, 4) == 0 ? 0 : pick(c, 5000000);
+	if (!plain && pick(c, 4) == 0)
+		interval = 500000 + pick(c, 1000);
+	start_timer(t, first, interval);
 }
 
 static void
@@ -863,31 +898,85 @@ end_processes(void)
 	}
 }
 
+/* One of the kinds that a wait ends for. */
+static enum kind
+any_kind(struct churner *c)
+{
+	static const enum kind all[] = {
+	    STREAM, TIMER, POST, SIGNAL, NOTIFICATION};
+
+	return all[pick(c, sizeof(all) / sizeof(all[0]))];
+}
+
+static struct thing *
+any_of(struct churner *c, enum kind kind)
+{
+	static const uint32_t counts[] = {STREAMS, TIMERS, POSTS, SIGNALS};
+	uint32_t before = 0;
+
+	for (int i = 0; i < (int)kind; i++)
+		before += counts[i];
+	return &c->things[before + pick(c, counts[kind])];
+}
+
 /* One thing, which is to end one wait. */
 static void
-do_one_thing(struct churner *c)
+do_one_thing(struct churner *c, enum kind kind)
 {
-	static const size_t ends[] = {STREAMS, STREAMS + TIMERS,
-	    STREAMS + TIMERS + POSTS, OWN - PROCESSES};
-	uint32_t kind = pick(c, 5);
+	unsigned long before = atomic_load(&waits);
+	int64_t start = now_ns();
 	struct thing *t;
 
-	if (kind == 4) {
-		unsigned long before = atomic_load(&waits);
-		int64_t start = now_ns();
-
+	if (kind == NOTIFICATION) {
 		send_notification();
 		/* With an event, if a level-triggered one reached two. */
 		AWAIT(atomic_load(&waits) > before, "a notification was lost");
 		count_arrival(NOTIFICATION, now_ns() - start);
 		return;
 	}
-	t = &c->things[kind == 0 ? pick(c, STREAMS)
-				 : ends[kind - 1] +
-				       pick(c, (uint32_t)(ends[kind] -
-							  ends[kind - 1]))];
+	t = any_of(c, kind);
 	churn_thing(c, t, true);
 	AWAIT(atomic_load(&t->due) == 0, "something was lost");
+}
+
+static void
+call_back(void)
+{
+	atomic_store(&goers, 0);
+	pthread_mutex_lock(&gate_lock);
+	atomic_store(&leave, false);
+	pthread_cond_broadcast(&gate);
+	pthread_mutex_unlock(&gate_lock);
+}
+
+/*
+ * A timer that one of the threads is about to wake up for. Before it is due,
+ * some of them come home for other things, first to wait again, in whatever
+ * order the kernel wakes them, and then to stay away: whoever is left must wake
+ * up for it. On a busy machine it may come before they have gone.
+ */
+static void
+leave_a_timer(struct churner *c)
+{
+	struct thing *t = any_of(c, TIMER);
+	uint32_t turns = pick(c, WAITERS),
+		 gone = turns + 1 + pick(c, WAITERS - 1);
+
+	AWAIT(all_asleep(), "the threads do not wait");
+	atomic_store(&leave, true);
+	pthread_mutex_lock(&t->lock);
+	start_timer(t, LEFT_NS, 0);
+	pthread_mutex_unlock(&t->lock);
+	sleep_ns(200000);
+	for (uint32_t i = 0; i < gone && atomic_load(&t->due) != 0; i++) {
+		enum kind kind = any_kind(c);
+
+		atomic_store(&goers, i >= turns);
+		do_one_thing(c, kind == TIMER ? POST : kind);
+		AWAIT(atomic_load(&goers) == 0, "nobody came home");
+	}
+	AWAIT(atomic_load(&t->due) == 0, "a timer was left to nobody");
+	call_back();
 }
 
 /* What the process holds. */
@@ -984,8 +1073,13 @@ have_a_lull(struct churner *dice, bool warm)
 	/* What was sent last may still be on its way through each of them. */
 	atomic_store(&idle_returns, 0);
 	atomic_store(&notifications, WAITERS);
-	for (int i = 0; i < SINGLE; i++)
-		do_one_thing(&churners[pick(dice, CHURNERS)]);
+	for (int i = 0; i < SINGLE; i++) {
+		struct churner *c = &churners[pick(dice, CHURNERS)];
+
+		do_one_thing(c, any_kind(c));
+	}
+	for (int i = 0; i < LEFT; i++)
+		leave_a_timer(&churners[pick(dice, CHURNERS)]);
 	look_at_holdings(warm);
 	pthread_mutex_lock(&gate_lock);
 	atomic_store(&lull, false);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz-model.c - the model of test-model.c for fuzzers that look at coverage:
+ * fuzz-model.c - the model of the contract for fuzzers that look at coverage:
  * libFuzzer and, by its driver, AFL++. fuzz-main.c has a main() for where there
  * are none.
  *

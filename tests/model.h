@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * model.h - the model of test-model.c, for those who do not drive it by a seed
+ * model.h - the model of the contract, for those who do not drive it by a seed
  * but by the bytes of an input: each choice is one byte, or four of them. What
  * disagrees with the model ends in ck_abort_msg().
  */

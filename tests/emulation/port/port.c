@@ -388,10 +388,12 @@ emulation_closing(int fd)
 	errno = saved;
 }
 
+/* All of it is set: when what is not is copied, MemorySanitizer notes its
+ * origin, for which it waits for a lock that its own fork() holds. */
 static void
 before_fork(void)
 {
-	struct guard g;
+	struct guard g = {0};
 
 	emulation_lock(&g);
 	fork_guard = g;

@@ -19,11 +19,11 @@
 #else
 #define SANITIZED_BY_ALLOCATOR 0
 #endif
-#if SANITIZED_BY_ALLOCATOR || defined(__SANITIZE_THREAD__) || \
-    SANITIZER_IS(thread_sanitizer)
-#define SANITIZED 1
+#if defined(__SANITIZE_THREAD__) || SANITIZER_IS(thread_sanitizer)
+#define SANITIZED_BY_THREAD 1
 #else
-#define SANITIZED 0
+#define SANITIZED_BY_THREAD 0
 #endif
+#define SANITIZED (SANITIZED_BY_ALLOCATOR || SANITIZED_BY_THREAD)
 
 #endif

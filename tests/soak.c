@@ -91,6 +91,7 @@ struct thing {
 	int64_t interval; /* TIMER: 0 is once */
 	uint64_t expired; /* TIMER: how often it has been due, if again */
 	int fds[2];       /* STREAM: the poller has the first; -1 is none */
+	int kept;         /* STREAM: what the next first one is to be, or -1 */
 	enum polling_mode mode;
 	bool added;
 	int signo;   /* SIGNAL */
@@ -452,6 +453,17 @@ wait_in_quiet(void *argument)
 /* Those who give them something to do. Each of these is called with the thing
  * locked. */
 
+/* The new descriptor takes the place of one that was not deleted.
+ * tests/tsan.supp knows this by its name. */
+static void
+supersede(struct thing *t)
+{
+	EXPECT(dup3(t->fds[0], t->kept, O_CLOEXEC) == t->kept);
+	close(t->fds[0]);
+	t->fds[0] = t->kept;
+	t->kept = -1;
+}
+
 static void
 open_stream(struct churner *c, struct thing *t)
 {
@@ -473,6 +485,8 @@ open_stream(struct churner *c, struct thing *t)
 		break;
 	}
 	EXPECT(fcntl(t->fds[0], F_SETFL, O_RDWR | O_NONBLOCK) == 0);
+	if (t->kept >= 0)
+		supersede(t);
 	t->mode = modes[pick(
 	    c, polling_supports(poller, POLLING_FEATURE_EDGE) ? 4 : 2)];
 	renew(t);
@@ -480,14 +494,20 @@ open_stream(struct churner *c, struct thing *t)
 	       0);
 }
 
-/* Deleted, or only closed, which is to do no harm. All eventfds are one file by
- * what fstat() says, so that poll cannot tell them apart. */
+/* Deleted, or only closed, which is to do no harm: at once, or as the next one
+ * takes its place. Always that for ThreadSanitizer: the library may look at a
+ * number that is free, and whatever file gets it would be said to race with
+ * that. All eventfds are one file by what fstat() says, so that poll cannot
+ * tell them apart. */
 static void
 close_stream(struct churner *c, struct thing *t)
 {
 	if (t->fds[1] < 0 || pick(c, 4) != 0)
 		EXPECT(polling_delete(poller, t->fds[0]) == 0);
-	close(t->fds[0]);
+	else if (SANITIZED_BY_THREAD || pick(c, 2) == 0)
+		t->kept = t->fds[0];
+	if (t->kept < 0)
+		close(t->fds[0]);
 	if (t->fds[1] >= 0)
 		close(t->fds[1]);
 	atomic_store(&t->due, 0);
@@ -1117,6 +1137,7 @@ prepare(void)
 				  : j < OWN - PROCESSES          ? SIGNAL
 								 : PROCESS;
 			t->signo = signals[i];
+			t->kept = -1;
 			if (t->kind == STREAM)
 				open_stream(c, t);
 		}

@@ -879,7 +879,7 @@ END_TEST
 
 /* ThreadSanitizer holds back the signals that come from elsewhere, and takes
  * those of one number for one. */
-#define SIGNALS_MERGE (SANITIZED && !SANITIZED_BY_ALLOCATOR)
+#define SIGNALS_MERGE SANITIZED_BY_THREAD
 
 /* 83: real-time signals queue up, so those to the process are counted too */
 START_TEST(no_real_time_signal_is_lost)

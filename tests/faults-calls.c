@@ -359,7 +359,7 @@ fcntl(int fd, int operation, ...)
 	return next(fd, operation, argument);
 }
 
-#if !FAULTS_EMULATED
+#ifndef FAULTS_EMULATED
 SEEN int
 dup3(int from, int to, int flags)
 {
@@ -421,7 +421,7 @@ syscall(long number, ...)
 	return next(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
-#if !FAULTS_EMULATED
+#ifndef FAULTS_EMULATED
 SEEN int
 poll(struct pollfd *array, nfds_t length, int ms)
 {
@@ -523,7 +523,7 @@ write(int fd, const void *buffer, size_t size)
 	return fault_call(CALL_WRITE) ? -1 : next(fd, buffer, size);
 }
 
-#if !FAULTS_EMULATED
+#ifndef FAULTS_EMULATED
 /* It is closed all the same. */
 SEEN int
 close(int fd)

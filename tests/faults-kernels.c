@@ -15,9 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#if FAULTS_KQUEUE
+#ifdef FAULTS_KQUEUE
 #include <sys/event.h>
-#elif FAULTS_PORT
+#elif defined(FAULTS_PORT)
 #include <port.h>
 #endif
 
@@ -78,7 +78,7 @@ blocks(const struct timespec *timeout)
 	return timeout == NULL || timeout->tv_sec != 0 || timeout->tv_nsec != 0;
 }
 
-#if FAULTS_KQUEUE
+#ifdef FAULTS_KQUEUE
 extern int __real_kqueue1(int flags);
 int __wrap_kqueue1(int flags);
 int
@@ -169,7 +169,7 @@ __wrap_kevent(int kq, const struct kevent *changes, int nchanges,
 }
 #endif
 
-#if FAULTS_PORT
+#ifdef FAULTS_PORT
 extern int __real_port_create(void);
 int __wrap_port_create(void);
 int

@@ -35,7 +35,7 @@
 #define UNSEEN_WAITS 1
 #endif
 
-#if !WITHOUT_SUITES
+#ifndef WITHOUT_SUITES
 const struct suite_part system_parts[] = {
     {"registration", add_registration_limits},
     {"registration", add_registration_nesting},
@@ -597,7 +597,7 @@ is_instrumented(void)
 
 /* MemorySanitizer does not see what a call stores that is made by its number,
  * as the library makes its waits on epoll. */
-#if UNSEEN_WAITS
+#ifdef UNSEEN_WAITS
 static bool
 waits_on_epoll(long number)
 {

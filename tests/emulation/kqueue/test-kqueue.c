@@ -132,15 +132,15 @@ add(int fd, short filter, int flags)
 	return change(fd, filter, EV_ADD | flags, 0, 0, MARK(fd));
 }
 
-/* One event is there, and only one: stored in *event. */
+/* One event is there, and only one: stored in *event, which is empty if none
+ * is. */
 static bool
 one(struct kevent *event)
 {
-	struct kevent events[4];
+	struct kevent events[4] = {{0}};
 	int n = wait_in(kq, events, 4, 0);
 
-	if (n > 0)
-		*event = events[0];
+	*event = events[0];
 	return n == 1;
 }
 
@@ -381,7 +381,7 @@ check_arguments(void)
 static void
 check_disabled(void)
 {
-	struct kevent e;
+	struct kevent e = {0};
 	int fds[2];
 
 	begin();
@@ -1183,7 +1183,7 @@ user(int flags, unsigned fflags, void *udata)
 static void
 check_user(void)
 {
-	struct kevent e;
+	struct kevent e = {0};
 
 	begin();
 	if (is("openbsd")) {

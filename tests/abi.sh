@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 #
 # abi.sh - the header, the map, the shared and the static library agree on
-# what is public: no name is missing anywhere, and none is there by accident.
-# The header is as the compiler sees it, for its target. A DLL also needs no
-# other DLL than the system's.
+# what is public: no name is missing anywhere, none is there by accident, and
+# none of the last release was lost. The header is as the compiler sees it, for
+# its target. A DLL also needs no other DLL than the system's.
 #
 # From the environment: srcdir, CC, CPPFLAGS, NM, OBJDUMP, VERSION_SCRIPT (yes or
 # no), BACKEND. Exit status: 0, 1, or 77 if only the header and the map could be
@@ -63,6 +63,21 @@ if [ "$map" = lib/libpolling.map ]; then
     sed -n 's/^ \(polling_[a-z_]*\)@.*/\1/p' "$srcdir/$symbols" |
         sort >"$scratch/symbols"
     compare "$symbols" "$scratch/symbols"
+
+    # What was released stays, in its node. make abi-check, which needs abidiff
+    # and looks at types as well, is not run by everybody.
+    dump=$srcdir/abi/libpolling-x86_64-linux-gnu.abi
+    sed -n "s/.*<elf-symbol name='\([^']*\)' version='\([^']*\)'.*/\1@\2/p" \
+        "$dump" | sort >"$scratch/released"
+    awk '/^LIBPOLLING_/ { node = $1 }
+        sub(/^[ \t]*polling_/, "polling_") { print $0 "@" node }' \
+        "$srcdir/$map" | tr -d ';' | sort >"$scratch/nodes"
+    comm -23 "$scratch/released" "$scratch/nodes" >"$scratch/lost"
+    if [ -s "$scratch/lost" ] || [ ! -s "$scratch/released" ]; then
+        echo "the map has lost these of the last release:"
+        cat "$scratch/lost"
+        status=1
+    fi
 fi
 
 # What the compiler puts before each name of C for the linker: an underscore on

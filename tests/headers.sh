@@ -66,7 +66,13 @@ system() {
     fi
 }
 
-# example STANDARD: the one in C++, in which that is the oldest.
+# knows STANDARD: whether the compiler for C++ does.
+knows() {
+    # shellcheck disable=SC2086
+    $CXX -std="$1" -c -o "$scratch/x.o" "$scratch/x.cc" 2>/dev/null
+}
+
+# example STANDARD: the one in C++, whose oldest is C++11.
 example() {
     # What the library was made with, such as a sanitizer, is needed to link; to
     # compile, much of it may be for C only.
@@ -119,6 +125,7 @@ elif $CXX -c -o "$scratch/x.o" "$scratch/x.cc" 2>/dev/null; then
         echo "raii.cc: not checked, this is not make check"
     elif linked; then
         example c++11
+        ! knows c++20 || example c++20
     else
         echo "raii.cc: not checked, $CXX makes no programs with $CC"
     fi

@@ -366,6 +366,12 @@ cpu_ns(void)
 	return filetime_to_ns(&kernel) + filetime_to_ns(&user);
 }
 
+int64_t
+queued_ns(void)
+{
+	return 0;
+}
+
 /* Sleep() may end a tick early by the clock that is looked at here. */
 void
 sleep_ns(int64_t ns)

@@ -284,6 +284,8 @@ struct polling *make_poller_with(unsigned flags);
 int64_t now_ns(void);
 int64_t library_now(void);        /* what polling_now() says, in nanoseconds */
 int64_t cpu_ns(void);             /* the processor time of all threads */
+int64_t queued_ns(void);          /* how long this one waited for a processor;
+				   * 0 if the system does not tell */
 extern const int64_t cpu_tick_ns; /* that is a multiple of this */
 double time_scale(void);
 void sleep_ns(int64_t ns);

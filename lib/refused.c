@@ -343,7 +343,7 @@ refused_look(struct refused *t, struct ready *out, int capacity)
 		out[n].generation = e->generation;
 		out[n].conditions = conditions;
 		n++;
-		if (e->oneshot || (conditions & CONDITION_CLOSED))
+		if (e->oneshot)
 			silence(t, e);
 	}
 	t->next = i;

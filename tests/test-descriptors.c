@@ -6,6 +6,8 @@
  */
 #include "harness.h"
 
+#include "scenes.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -565,27 +567,62 @@ START_TEST(descriptors_of_every_kind_work_together)
 }
 END_TEST
 
-/* 73: what is looked at beside the kernel is not found in its place; _i is
- * whether it is changed first */
+/* Two descriptors that fstat() does not tell apart, as sockets on some BSDs */
+static bool
+look_alike(polling_fd a, polling_fd b)
+{
+	struct stat of_a, of_b;
+
+	ck_assert_int_eq(fstat(a, &of_a), 0);
+	ck_assert_int_eq(fstat(b, &of_b), 0);
+	return of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+}
+
+/* What a program may do before it adds a number that is used again. */
+enum { ADDED_AT_ONCE, ADDED_AFTER_WAIT, ADDED_AFTER_CHANGE, USES };
+
+/* Puts fd, which is in p, to another use, and adds it with key. */
+static void
+use_again(struct polling *p, polling_fd fd, polling_fd with, uint32_t interest,
+    uintptr_t key, int how)
+{
+	ck_assert_int_eq(dup2(with, fd), fd);
+	if (how == ADDED_AFTER_CHANGE)
+		(void)polling_modify(p, fd, interest, POLLING_LEVEL, 99);
+	if (how != ADDED_AT_ONCE)
+		expect_nothing(p);
+	expect_ok(polling_add(p, fd, interest, POLLING_LEVEL, key));
+}
+
+/* 73: what is looked at beside the kernel is not found in its place, neither a
+ * socket with something to read nor another one that leads nowhere */
 START_TEST(a_number_of_an_unconnected_socket_is_used_again)
 {
 	struct polling *p = make_poller();
-	polling_fd fd = make_tcp_socket(), pair[2];
+	polling_fd fd = make_tcp_socket(), other = make_tcp_socket(), pair[2];
 
 	make_socketpair(pair);
+	put_bytes(pair[1], 1);
 	expect_ok(polling_add(p, fd, POLLING_OUT, POLLING_LEVEL, 1));
 	expect_events(p, LONG_MS, {1, POLLING_OUT | POLLING_HUP});
-	ck_assert_int_eq(dup2(pair[0], fd), fd);
-	if (_i == 1) {
-		(void)polling_modify(p, fd, POLLING_IN, POLLING_LEVEL, 2);
-		expect_nothing(p);
+	if (look_alike(fd, other)) {
+		polling_destroy(p);
+		close_fd(fd);
+		close_fd(other);
+		close_pair(pair);
+		SKIP("fstat() does not tell one socket from another");
 	}
-	expect_ok(polling_add(p, fd, POLLING_IN, POLLING_LEVEL, 3));
-	expect_nothing_for(p, 20);
-	put_bytes(pair[1], 1);
+	use_again(p, fd, other, POLLING_OUT, 2, _i);
+	expect_events(p, LONG_MS, {2, POLLING_OUT | POLLING_HUP});
+	use_again(p, fd, pair[0], POLLING_IN, 3, _i);
 	expect_events(p, LONG_MS, {3, POLLING_IN});
+	/* Nothing of it is left that takes time. */
+	expect_ok(polling_delete(p, fd));
+	ck_assert_int_eq(dup2(other, fd), fd);
+	expect_silence(p);
 	polling_destroy(p);
 	close_fd(fd);
+	close_fd(other);
 	close_pair(pair);
 }
 END_TEST
@@ -772,7 +809,7 @@ add_registration_descriptors(Suite *s)
 	CASE(s, more_posts_than_a_pipe_holds_are_kept);
 	CASE(s, numbers_far_apart_are_not_mixed_up);
 	CASE_LOOP(s, a_number_of_an_unconnected_socket_is_used_again,
-	    CASE_SECONDS, 0, 2);
+	    CASE_SECONDS, ADDED_AT_ONCE, USES);
 	CASE(s, a_socket_connected_later_ends_a_blocked_wait);
 	CASE_LOOP(s, an_unconnected_socket_is_out_and_hup, CASE_SECONDS, 0, 2);
 	CASE(s, an_unconnected_datagram_socket_is_out);

@@ -852,22 +852,21 @@ static void
 disarm(struct backend *b, int fd, struct source *s)
 {
 	struct kevent k;
-	int error = 0;
 
 	/* One with EV_DISPATCH reports once more, for nothing, and an edge of
 	 * a quiet one beside it is dropped too. */
 	if (!is_enabled(s) || (s->kernel & K_DISPATCH))
 		return;
 	unstage(b, fd);
-	for (int i = 0; i < FILTERS && error == 0; i++) {
+	for (int i = 0; i < FILTERS; i++) {
 		if (!(s->kernel & K_KNOTE(i)))
 			continue;
 		set_existing(&k, fd, s, i, EV_DISABLE);
-		error = change(b->kq, &k, 1);
+		/* ENOENT and EBADF: it was closed, as its next arming or the
+		 * next source of its number finds. */
+		(void)change(b->kq, &k, 1);
 	}
 	s->kernel &= ~K_ENABLED;
-	if (error != 0)
-		drop(b, fd, s);
 }
 
 /* Makes the kernel watch s, which is armed, as its record says. Returns 0 also

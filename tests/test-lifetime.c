@@ -310,15 +310,16 @@ START_TEST(sources_closed_after_their_arming_are_silent)
 }
 END_TEST
 
-/* 75 */
+/* 75: and does not stand in the way of another one with its number */
 START_TEST(a_source_closed_before_it_is_disarmed_is_silent)
 {
 	enum polling_mode mode = (enum polling_mode)_i;
 	struct polling *p = make_poller();
-	polling_fd pair[2];
+	polling_fd pair[2], other[2];
 	int result;
 
 	make_channel(pair);
+	make_channel(other);
 	put_bytes(pair[1], 1);
 	expect_ok(polling_add(p, pair[0], POLLING_IN, mode, 1));
 	close_fd(pair[0]);
@@ -326,10 +327,25 @@ START_TEST(a_source_closed_before_it_is_disarmed_is_silent)
 	ck_assert(result == 0 || errno == ENOENT);
 	expect_nothing(p);
 	expect_nothing_for(p, 20);
-	result = polling_delete(p, pair[0]);
+	result = polling_modify(p, pair[0], POLLING_IN, mode, 3);
 	ck_assert(result == 0 || errno == ENOENT);
+	expect_silence(p);
+	result = polling_modify(p, pair[0], 0, mode, 4);
+	ck_assert(result == 0 || errno == ENOENT);
+	expect_nothing(p);
+	if (!move_fd(other[0], pair[0])) {
+		polling_destroy(p);
+		close_fd(pair[1]);
+		close_pair(other);
+		SKIP(NO_SUCH_NUMBER);
+	}
+	put_bytes(other[1], 1);
+	expect_nothing(p);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, mode, 5));
+	expect_events(p, LONG_MS, {5, POLLING_IN});
 	polling_destroy(p);
-	close_fd(pair[1]);
+	close_pair(pair);
+	close_fd(other[1]);
 }
 END_TEST
 

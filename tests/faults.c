@@ -1258,6 +1258,8 @@ make_unconnected_source(void)
 	make_unconnected();
 	has_descriptor = polling_supports(p, POLLING_FEATURE_FD);
 	MUST(add_unconnected());
+	/* So that what the kernel has to say of it is out of the way. */
+	EXPECT(1, POLLING_OUT | POLLING_HUP);
 }
 
 static void

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * model-arguments.c - what inputs do besides what seeds do: all that the
+ * model-arguments.c - what inputs, and seeds for more, do besides: all that the
  * arguments may be.
  */
 #include "model-parts.h"
@@ -257,7 +257,7 @@ do_odd_poller(struct model *m)
 }
 
 /* Asks for the descriptor after other things have happened. */
-static void
+void
 do_nest(struct model *m)
 {
 	int fd = polling_get_fd(m->p);
@@ -350,6 +350,12 @@ do_more(struct model *m, int i, unsigned which)
 	case 13:
 		do_process(m);
 		break;
+	case 15:
+		if (m->forks) {
+			do_fork(m);
+			break;
+		}
+		/* FALLTHROUGH */
 	default:
 		do_signal(m);
 		break;

@@ -11,14 +11,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What may name a timer: for seeds its number. */
+/* What may name a timer: for plain seeds its number. */
 uintptr_t
 timer_id(struct model *m, unsigned i)
 {
 	static const uintptr_t ids[TIMERS] = {
 	    0, 1, UINTPTR_MAX, (uintptr_t)INT_MAX + 1, UINTPTR_MAX - 1};
 
-	return m->fed ? ids[i] : i;
+	return m->more ? ids[i] : i;
 }
 
 static struct timespec
@@ -195,7 +195,8 @@ do_process(struct model *m)
 	if (c->registered == (what < 4))
 		return;
 	/* It is told once for each arming. */
-	*c = (struct child){what < 7, what < 7 && bits != 0 && i == 0, key};
+	*c = (struct child){
+	    what < 7, what < 7 && bits != 0 && i == 0, false, key};
 }
 
 void

@@ -11,11 +11,11 @@
 #define SOCKET_PAIRS 8
 #define PAIRS        12 /* the others are pipes */
 #define PAIR_ENDS    (2 * PAIRS)
-#define FILES        4 /* for inputs: two more pairs, of files */
+#define FILES        4 /* for more: two more pairs, of files */
 #define ENDS         (PAIR_ENDS + FILES)
 #define TIMERS       5
-#define SIGNALS      2 /* for inputs */
-#define CHILDREN     2 /* for inputs: one is dead */
+#define SIGNALS      2 /* for more */
+#define CHILDREN     2 /* for more: one is dead */
 #define POSTS        16
 #define CAPACITY     (4 * PAIR_ENDS + TIMERS + POSTS)
 #define NUMBERS      1024 /* descriptors are below this */
@@ -53,6 +53,7 @@ struct ghost {
 	uintptr_t key;
 	int pair;       /* that it was an end of */
 	unsigned stale; /* events that may come, if a duplicate is open */
+	bool revived;   /* in a child it may watch what has its number now */
 };
 
 enum timer_state { TIMER_ABSENT, TIMER_FAR, TIMER_DUE };
@@ -77,6 +78,7 @@ struct signal {
 struct child {
 	bool registered;
 	bool due;
+	bool doubtful; /* may be due, in a child of its parent */
 	uintptr_t key;
 };
 
@@ -85,12 +87,19 @@ struct child {
 
 struct model {
 	struct polling *p;
-	/* What chooses: the generator or, if it is fed, an input. */
+	/* What chooses: the generator or the bytes of an input. */
 	uint64_t random;
 	uint64_t seed;
-	bool fed;
+	bool fed;   /* it is an input that is followed */
+	bool bytes; /* choose; not in a child, which follows no input */
 	const uint8_t *input;
-	size_t left; /* bytes of it */
+	size_t left;    /* bytes of it */
+	bool more;      /* there are files, and do_more() */
+	bool forks;     /* do_more() may fork */
+	unsigned depth; /* of forks that this process is below */
+	/* Takes what disagree() has to say, and does not return; NULL where a
+	 * case may be failed. */
+	void (*tell)(const char *text);
 	/* The choices of the generator as an input, if it is wanted. */
 	uint8_t *record;
 	size_t recorded;
@@ -103,6 +112,7 @@ struct model {
 	int nested;      /* the poller's descriptor, or -1 */
 	bool moves;      /* ends get other numbers */
 	bool notified;
+	bool hasty; /* the wait that is looked at began before what it tells */
 	struct end ends[ENDS];
 	struct ghost ghosts[NUMBERS];
 	struct timer timers[TIMERS];
@@ -175,6 +185,9 @@ void do_post(struct model *m);
 void do_notify(struct model *m);
 
 /* model-waits.c */
+int count_due(struct model *m);
+bool may_give(struct model *m);
+void take_events(struct model *m, int count);
 int begin_wait(struct model *m, int capacity);
 void end_wait(struct model *m, int capacity, int due, int count);
 void wait_for(struct model *m, int capacity);
@@ -184,5 +197,21 @@ void do_wait_for_all(struct model *m);
 /* model-arguments.c */
 #define MORE 16
 void do_more(struct model *m, int i, unsigned which);
+void do_nest(struct model *m);
+
+/* model-forks.c */
+void do_fork(struct model *m);
+
+/* model-threads.c */
+#define HANDS 3 /* threads beside the first one */
+void start_hands(struct model *m);
+bool hands_wait(void);
+void send_a_hand_to_wait(struct model *m);
+void have_done(struct model *m, unsigned hand, int i, unsigned what);
+void look_after_hands(struct model *m);
+void end_hands(struct model *m);
+
+/* test-model.c */
+void operate(struct model *m, int i, unsigned what);
 
 #endif /* TESTS_MODEL_PARTS_H */

@@ -42,7 +42,7 @@ add_as(struct model *m, int i, uint32_t interest, enum polling_mode mode)
 {
 	struct end *e = &m->ends[i];
 	uintptr_t key = new_key(m);
-	int error = 0;
+	int error = 0, result;
 
 	note(m, "add %s for %s, %s", end_name(i), event_names(interest),
 	    mode_name(mode));
@@ -54,7 +54,11 @@ add_as(struct model *m, int i, uint32_t interest, enum polling_mode mode)
 		error = EBADF;
 	else if (e->registered)
 		error = EEXIST;
-	expect_result(m, polling_add(m->p, e->fd, interest, mode, key), error);
+	result = polling_add(m->p, e->fd, interest, mode, key);
+	if (error == 0 && result == -1 && errno == EEXIST &&
+	    m->ghosts[e->fd].haunts && m->ghosts[e->fd].revived)
+		return;
+	expect_result(m, result, error);
 	/* Some kernels can be asked for a source, but look at it again then. */
 	if (error == EEXIST)
 		may_be_new(e, UINT32_MAX);
@@ -90,8 +94,10 @@ modify_as(struct model *m, int i, uint32_t interest, enum polling_mode mode)
 	if (e->open ? m->ghosts[e->fd].haunts : number_is_used(m, e->fd))
 		return;
 	result = polling_modify(m->p, e->fd, interest, mode, key);
-	if (m->ghosts[e->fd].haunts && error == ENOENT && result == 0)
+	if (m->ghosts[e->fd].haunts && error == ENOENT && result == 0) {
+		m->ghosts[e->fd].key = key;
 		return;
+	}
 	expect_result(m, result, error);
 	if (error == 0)
 		set_registration(m, i, interest, mode, key);
@@ -278,7 +284,7 @@ close_number(struct model *m, struct end *e, bool duplicated)
 {
 	if (e->registered)
 		m->ghosts[e->fd] = (struct ghost){true, e->key,
-		    (int)(e - m->ends) / 2, duplicated ? e->reports : 0};
+		    (int)(e - m->ends) / 2, duplicated ? e->reports : 0, false};
 	e->registered = false;
 	close_fd(e->fd);
 }

@@ -8,7 +8,7 @@
 #include <poll.h>
 
 /* How many events there must be. */
-static int
+int
 count_due(struct model *m)
 {
 	int count = m->post_count;
@@ -22,6 +22,29 @@ count_due(struct model *m)
 	for (int i = 0; i < CHILDREN; i++)
 		count += m->children[i].due;
 	return count;
+}
+
+/* Whether there may be events. */
+bool
+may_give(struct model *m)
+{
+	if (count_due(m) != 0)
+		return true;
+	for (int i = 0; i < ENDS; i++) {
+		if (most(m, i) != 0)
+			return true;
+	}
+	for (int i = 0; i < NUMBERS; i++) {
+		const struct ghost *g = &m->ghosts[i];
+
+		if (g->haunts && (g->stale != 0 || g->revived))
+			return true;
+	}
+	for (int i = 0; i < CHILDREN; i++) {
+		if (m->children[i].doubtful)
+			return true;
+	}
+	return false;
 }
 
 static bool
@@ -94,12 +117,13 @@ take_child(struct model *m, const struct polling_event *event)
 		if (!c->registered || c->key != event->key)
 			continue;
 		note(m, "  child %d", i);
-		if (!c->due)
+		if (!c->due && !c->doubtful)
 			disagree(m, "it must be silent");
 		if (event->events != POLLING_EXIT || event->data != 0)
 			disagree(m, "it came with %s and %" PRIu32,
 			    event_names(event->events), event->data);
 		c->due = false;
+		c->doubtful = false;
 		return true;
 	}
 	return false;
@@ -118,7 +142,8 @@ take_end(struct model *m, const struct polling_event *event)
 		if (e->seen)
 			disagree(m, "it came twice");
 		e->seen = true;
-		must = least(m, i);
+		/* A kernel may tell of one direction first. */
+		must = m->hasty ? 0 : least(m, i);
 		may = most(m, i);
 		if (may == 0)
 			disagree(m, "it must be silent");
@@ -143,10 +168,11 @@ take_ghost(struct model *m, const struct polling_event *event)
 	for (int i = 0; i < NUMBERS; i++) {
 		struct ghost *g = &m->ghosts[i];
 
-		if (!g->haunts || g->key != event->key || g->stale == 0)
+		if (!g->haunts || g->key != event->key ||
+		    (g->stale == 0 && !g->revived))
 			continue;
 		note(m, "  a ghost has %s", event_names(event->events));
-		g->stale--;
+		g->stale -= g->stale != 0;
 		return true;
 	}
 	return false;
@@ -216,14 +242,10 @@ begin_wait(struct model *m, int capacity)
 	return due;
 }
 
-/* A wait gave count events, when so many were due. */
+/* Compares count events that a wait gave. */
 void
-end_wait(struct model *m, int capacity, int due, int count)
+take_events(struct model *m, int count)
 {
-	if (count < 0)
-		disagree(m, "polling_wait: %s", error_text(errno));
-	if (count > capacity)
-		disagree(m, "%d events came", count);
 	for (int i = 0; i < count; i++) {
 		const struct polling_event *event = &m->events[i];
 
@@ -233,6 +255,17 @@ end_wait(struct model *m, int capacity, int due, int count)
 			disagree(m, "a stray event: %#" PRIxPTR " with %s",
 			    event->key, event_names(event->events));
 	}
+}
+
+/* A wait gave count events, when so many were due. */
+void
+end_wait(struct model *m, int capacity, int due, int count)
+{
+	if (count < 0)
+		disagree(m, "polling_wait: %s", error_text(errno));
+	if (count > capacity)
+		disagree(m, "%d events came", count);
+	take_events(m, count);
 	for (int i = 0; i < ENDS && capacity < CAPACITY; i++) {
 		/* There may have been no room for its other direction. */
 		if (m->ends[i].seen)

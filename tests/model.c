@@ -34,6 +34,8 @@ void
 disagree(struct model *m, const char *format, ...)
 {
 	char what[512], history[OPERATIONS * (OPERATION_SIZE + 2)] = "";
+	char where[64],
+	    text[sizeof(what) + sizeof(history) + 2 * sizeof(where)];
 	unsigned first = m->operations < OPERATIONS
 			     ? 0
 			     : m->operations - OPERATIONS;
@@ -48,10 +50,16 @@ disagree(struct model *m, const char *format, ...)
 		    sizeof(history) - length, "\n  %s",
 		    m->text[i % OPERATIONS]);
 	if (m->fed)
-		ck_abort_msg("step %d of the input: %s, after%s", m->step, what,
-		    history);
-	ck_abort_msg("POLLING_TEST_SEED=%" PRIu64 ", step %d: %s, after%s",
-	    m->seed, m->step, what, history);
+		(void)snprintf(
+		    where, sizeof(where), "step %d of the input", m->step);
+	else
+		(void)snprintf(where, sizeof(where),
+		    "POLLING_TEST_SEED=%" PRIu64 ", step %d", m->seed, m->step);
+	(void)snprintf(
+	    text, sizeof(text), "%s: %s, after%s", where, what, history);
+	if (m->tell != NULL)
+		m->tell(text);
+	ck_abort_msg("%s", text);
 }
 
 /* The call, whose result and errno are those of the last operation noted. */
@@ -102,7 +110,7 @@ pick(struct model *m, unsigned count)
 {
 	unsigned choice;
 
-	if (m->fed)
+	if (m->bytes)
 		return next_byte(m) % count;
 	choice = (unsigned)(next_random(m) % count);
 	record_byte(m, choice);
@@ -112,10 +120,10 @@ pick(struct model *m, unsigned count)
 uint32_t
 any_bits(struct model *m)
 {
-	uint32_t bits = m->fed ? 0 : (uint32_t)next_random(m);
+	uint32_t bits = m->bytes ? 0 : (uint32_t)next_random(m);
 
 	for (int shift = 0; shift < 32; shift += 8) {
-		if (m->fed)
+		if (m->bytes)
 			bits |= (uint32_t)next_byte(m) << shift;
 		else
 			record_byte(m, bits >> shift & 0xff);

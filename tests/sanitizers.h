@@ -19,6 +19,8 @@
 #else
 #define SANITIZED_BY_ALLOCATOR 0
 #endif
+/* A fork may come while another thread holds a lock of its allocator. */
+#define CHILDREN_CAN_ALLOCATE (!SANITIZED_BY_ALLOCATOR)
 #if defined(__SANITIZE_THREAD__) || SANITIZER_IS(thread_sanitizer)
 #define SANITIZED_BY_THREAD 1
 #else

@@ -12,13 +12,6 @@
 
 #include "child.h"
 
-#if SANITIZED_BY_ALLOCATOR
-/* A fork may come while another thread holds a lock of its allocator. */
-#define CHILDREN_CAN_ALLOCATE 0
-#else
-#define CHILDREN_CAN_ALLOCATE 1
-#endif
-
 static void
 use_inherited(struct trouble *t, void *argument)
 {

@@ -20,16 +20,28 @@
 
 #include <inttypes.h>
 
-#define SEEDS     1500
-#define STEPS     150
-#define STEPS_MAX 2000 /* of an input */
+#define SEEDS        1500
+#define FORK_SEEDS   100
+#define THREAD_SEEDS 100
+#define STEPS        150
+#define STEPS_MAX    2000 /* of an input */
 
-static void
-do_something(struct model *m)
+/* Not while others wait: what is made of the first end may come when it is gone
+ * already, or there is no telling whether it comes. */
+static bool
+confuses_waiters(struct model *m, int i, unsigned what)
 {
-	int i = (int)pick(m, m->fed ? ENDS : PAIR_ENDS);
-	unsigned what = pick(m, m->fed ? 100 + MORE : 100);
+	return (what >= 86 && what < 89) ||
+	       (what >= 79 && what < 83 && m->ends[i].full);
+}
 
+/* What is below 100 is for all, what is above for more, and the rest are forks.
+ */
+void
+operate(struct model *m, int i, unsigned what)
+{
+	if (hands_wait() && confuses_waiters(m, i, what))
+		return;
 	if (what < 20)
 		do_wait(m);
 	else if (what < 36)
@@ -64,8 +76,36 @@ do_something(struct model *m)
 		do_move(m, i);
 	else if (what < 100)
 		do_wait_for_all(m);
-	else
+	else if (what < 100 + MORE)
 		do_more(m, i, what - 100);
+	else
+		do_fork(m);
+}
+
+#define FORKS 4 /* of the operations, where there are some */
+
+static void
+do_something(struct model *m)
+{
+	int i = (int)pick(m, m->more ? ENDS : PAIR_ENDS);
+	unsigned count = m->more ? 100 + MORE : 100;
+	unsigned what = pick(m, m->forks && !m->fed ? count + FORKS : count);
+
+	operate(m, i, what);
+}
+
+/* The same by several threads. */
+static void
+do_something_by_threads(struct model *m)
+{
+	int i = (int)pick(m, ENDS);
+	unsigned what = pick(m, 100 + MORE + (m->forks ? 1 : 0));
+	unsigned hand = pick(m, HANDS + 1);
+
+	if (once_in(m, 3))
+		send_a_hand_to_wait(m);
+	have_done(m, hand, i, what);
+	look_after_hands(m);
 }
 
 /* Does a socket that is closed with data unread reset the connection? */
@@ -84,11 +124,11 @@ ask_reset(void)
 	return reset;
 }
 
-/* With the choices that are set up in the model. */
 static void
-run(struct model *m)
+begin(struct model *m)
 {
-	int pairs = m->fed ? PAIRS + FILES / 2 : PAIRS;
+	int pairs = m->more ? PAIRS + FILES / 2 : PAIRS;
+	unsigned choice;
 
 	m->p = polling_create(0);
 	if (m->p == NULL)
@@ -100,12 +140,17 @@ run(struct model *m)
 	m->nested = -1;
 	if (once_in(m, 4))
 		m->nested = polling_get_fd(m->p);
-	m->moves = once_in(m, 4);
+	choice = pick(m, 4);
+	m->moves = choice == 0;
+	if (m->fed)
+		m->forks = choice == 1;
 	for (int i = 0; i < pairs; i++)
 		make_pair(m, i);
-	for (; m->fed ? m->left > 0 && m->step < STEPS_MAX : m->step < STEPS;
-	     m->step++)
-		do_something(m);
+}
+
+static void
+end(struct model *m)
+{
 	m->record_room = 0;
 	wait_for(m, CAPACITY);
 	polling_destroy(m->p);
@@ -113,6 +158,28 @@ run(struct model *m)
 		if (m->ends[i].open)
 			close_fd(m->ends[i].fd);
 	}
+}
+
+/* With the choices that are set up in the model. */
+static void
+run(struct model *m)
+{
+	begin(m);
+	for (; m->fed ? m->left > 0 && m->step < STEPS_MAX : m->step < STEPS;
+	     m->step++)
+		do_something(m);
+	end(m);
+}
+
+static void
+run_by_threads(struct model *m)
+{
+	begin(m);
+	start_hands(m);
+	for (; m->step < STEPS; m->step++)
+		do_something_by_threads(m);
+	end_hands(m);
+	end(m);
 }
 
 static struct model model;
@@ -125,11 +192,37 @@ run_seed(uint64_t seed, bool verbose)
 	run(&model);
 }
 
+static void
+run_seed_with_forks(uint64_t seed, bool verbose)
+{
+	model = (struct model){.random = seed,
+	    .seed = seed,
+	    .more = true,
+	    .forks = true,
+	    .verbose = verbose};
+	run(&model);
+}
+
+static void
+run_seed_by_threads(uint64_t seed, bool verbose)
+{
+	model = (struct model){.random = seed,
+	    .seed = seed,
+	    .more = true,
+	    .forks = CHILDREN_CAN_ALLOCATE,
+	    .verbose = verbose};
+	run_by_threads(&model);
+}
+
 void
 model_feed(const uint8_t *input, size_t size, bool verbose)
 {
-	model = (struct model){
-	    .fed = true, .input = input, .left = size, .verbose = verbose};
+	model = (struct model){.fed = true,
+	    .bytes = true,
+	    .more = true,
+	    .input = input,
+	    .left = size,
+	    .verbose = verbose};
 	run(&model);
 }
 
@@ -157,17 +250,39 @@ START_TEST(seeds_that_found_something_follow_the_model)
 }
 END_TEST
 
-START_TEST(random_operations_follow_the_model)
+/* The one that is asked for, or so many. */
+static void
+run_seeds(void (*run_one)(uint64_t seed, bool verbose), int count)
 {
 	const char *text = getenv("POLLING_TEST_SEED");
-	int count = scaled(SEEDS);
 
 	if (text != NULL) {
-		run_seed(strtoull(text, NULL, 10), true);
+		run_one(strtoull(text, NULL, 10), true);
 		return;
 	}
-	for (int seed = 1; seed <= count; seed++)
-		run_seed((uint64_t)seed, false);
+	for (int seed = 1; seed <= scaled(count); seed++)
+		run_one((uint64_t)seed, false);
+}
+
+START_TEST(random_operations_follow_the_model)
+{
+	run_seeds(run_seed, SEEDS);
+}
+END_TEST
+
+/* 76: with children that look at what they inherit */
+START_TEST(random_operations_and_forks_follow_the_model)
+{
+	run_seeds(run_seed_with_forks, FORK_SEEDS);
+}
+END_TEST
+
+/* 67: while others are inside of waits */
+START_TEST(random_operations_of_threads_follow_the_model)
+{
+	if (!CHILDREN_CAN_ALLOCATE)
+		harness_note("children do not rebuild under this sanitizer");
+	run_seeds(run_seed_by_threads, THREAD_SEEDS);
 }
 END_TEST
 
@@ -177,4 +292,6 @@ add_model(Suite *s)
 	CASE_LOOP(s, seeds_that_found_something_follow_the_model, CASE_SECONDS,
 	    0, MODEL_FOUND);
 	CASE(s, random_operations_follow_the_model);
+	CASE(s, random_operations_and_forks_follow_the_model);
+	CASE(s, random_operations_of_threads_follow_the_model);
 }

@@ -74,7 +74,7 @@ ask_base(SOCKET s, DWORD code)
 }
 
 int
-afd_base(SOCKET s, SOCKET *base)
+afd_base(SOCKET s, SOCKET *base, bool *is_stream)
 {
 	static const DWORD codes[] = {
 	    SIO_BSP_HANDLE_SELECT, SIO_BSP_HANDLE_POLL};
@@ -87,6 +87,7 @@ afd_base(SOCKET s, SOCKET *base)
 
 		return code == WSAENOTSOCK ? -EBADF : -error_from_winsock(code);
 	}
+	*is_stream = type == SOCK_STREAM;
 	/* A provider that does not answer may know what select() and WSAPoll()
 	 * are to use, which is one layer down: asked again there. */
 	*base = ask_base(s, SIO_BASE_HANDLE);

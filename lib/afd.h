@@ -48,9 +48,10 @@ struct afd_poll {
  * negative errno, -ENOTSUP where there is no AFD. */
 int afd_open(HANDLE *device, bool synchronous);
 
-/* The socket that a provider has below s, which AFD knows. Returns 0, or
- * -EBADF if s is no open socket, or another negative errno. */
-int afd_base(SOCKET s, SOCKET *base);
+/* The socket that a provider has below s, which AFD knows, and whether it is
+ * one of streams. Returns 0, or -EBADF if s is no open socket, or another
+ * negative errno. */
+int afd_base(SOCKET s, SOCKET *base, bool *is_stream);
 
 /* Starts a poll, on a device that belongs to a completion port. Returns 0, and
  * then a packet comes, also if the poll is over at once; or a negative errno,

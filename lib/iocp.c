@@ -129,6 +129,7 @@ struct watch {
 	struct device *device;  /* of a socket */
 	SOCKET base;            /* of a socket; constant */
 	struct ports ports;     /* of a socket; constant */
+	bool is_stream;         /* a socket of streams; constant */
 	bool unconnected;       /* a stream socket that may not be connected */
 	bool end_seen;          /* the peer's end, which nobody asks for */
 	struct waitable handle; /* unless it is a socket */
@@ -414,29 +415,28 @@ drop_watch(struct backend *b, struct source *s)
 	free(w);
 }
 
-/* Whether s is a stream socket that has no address: neither bound, nor
+/* Whether s, a stream socket, has no address: it is neither bound, nor
  * connected, nor on the way to it. */
 static bool
 is_unconnected(SOCKET s)
 {
 	struct sockaddr_storage name;
-	int type = 0, length = sizeof type;
+	int length = sizeof name;
 
-	if (getsockopt(s, SOL_SOCKET, SO_TYPE, (char *)&type, &length) != 0 ||
-	    type != SOCK_STREAM)
-		return false;
-	length = sizeof name;
 	return getsockname(s, (struct sockaddr *)&name, &length) != 0 &&
 	       WSAGetLastError() == WSAEINVAL;
 }
 
-/* Whether the number stands for a socket, of this or another source. */
+/* Whether the number stands for a socket, of this or another source. Other
+ * errors, of a system that lacks memory, are none of the socket's. */
 static bool
 is_socket(SOCKET s)
 {
 	int type, length = sizeof type;
 
-	return getsockopt(s, SOL_SOCKET, SO_TYPE, (char *)&type, &length) == 0;
+	return getsockopt(s, SOL_SOCKET, SO_TYPE, (char *)&type, &length) ==
+		   0 ||
+	       WSAGetLastError() != WSAENOTSOCK;
 }
 
 static uint16_t
@@ -450,21 +450,17 @@ port_of(const struct sockaddr_storage *name)
 }
 
 static struct ports
-ports_of(SOCKET s)
+ports_of(SOCKET s, bool is_stream)
 {
 	struct ports ports = {0, 0};
 	struct sockaddr_storage name;
-	int type = 0, length = sizeof name;
+	int length = sizeof name;
 
 	if (getsockname(s, (struct sockaddr *)&name, &length) == 0)
 		ports.own = port_of(&name);
-	length = sizeof type;
-	/* A datagram socket may be connected again to another. */
-	if (getsockopt(s, SOL_SOCKET, SO_TYPE, (char *)&type, &length) != 0 ||
-	    type != SOCK_STREAM)
-		return ports;
 	length = sizeof name;
-	if (getpeername(s, (struct sockaddr *)&name, &length) == 0)
+	/* A datagram socket may be connected again to another. */
+	if (is_stream && getpeername(s, (struct sockaddr *)&name, &length) == 0)
 		ports.peer = port_of(&name);
 	return ports;
 }
@@ -474,7 +470,7 @@ ports_of(SOCKET s)
 static bool
 is_another(const struct watch *w, SOCKET s)
 {
-	struct ports now = ports_of(s);
+	struct ports now = ports_of(s, w->is_stream);
 
 	/* After a reset there is no peer, and may be no name of it. */
 	return (w->ports.own != 0 && now.own != w->ports.own) ||
@@ -567,12 +563,12 @@ static int
 add_socket(struct backend *b, struct source *s)
 {
 	struct watch *w = s->watch;
-	int error = afd_base((SOCKET)s->handle, &w->base);
+	int error = afd_base((SOCKET)s->handle, &w->base, &w->is_stream);
 
 	if (error != 0)
 		return error;
-	w->unconnected = is_unconnected((SOCKET)s->handle);
-	w->ports = ports_of((SOCKET)s->handle);
+	w->unconnected = w->is_stream && is_unconnected((SOCKET)s->handle);
+	w->ports = ports_of((SOCKET)s->handle, w->is_stream);
 	lock_acquire(&b->lock);
 	error = enter_device(b, &w->device);
 	if (error == 0) {

@@ -605,14 +605,21 @@ add_waitable(struct backend *b, struct source *s)
 int
 backend_add(struct backend *b, int place, struct source *s)
 {
+	struct watch *w = make_watch(place, s);
 	int error;
 
-	if (make_watch(place, s) == NULL)
+	if (w == NULL)
 		return -ENOMEM;
 	error = s->flags & SOURCE_WAITABLE ? add_waitable(b, s)
 					   : add_socket(b, s);
-	if (error == 0 && (s->flags & SOURCE_ARMED))
+	if (error == 0 && (s->flags & SOURCE_ARMED)) {
 		error = arm(b, s);
+		/* What was taken must not get lost: it is armed by a wait. */
+		if (error != 0 && w->signalled) {
+			registry_change(b->registry, place, s);
+			error = 0;
+		}
+	}
 	if (error != 0)
 		drop_watch(b, s);
 	return error;

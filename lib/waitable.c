@@ -82,42 +82,50 @@ find_all(PINIT_ONCE once, PVOID argument, PVOID *context)
 	return TRUE;
 }
 
-/* Whether the type of object has this name. */
-static bool
-is_type(HANDLE object, const wchar_t *name)
-{
-	union {
-		UNICODE_STRING name; /* of a PUBLIC_OBJECT_TYPE_INFORMATION */
-		char space[1024];
-	} type;
-	ULONG length;
-	size_t i = 0;
+/* What NtQueryObject() says of a type: its name comes first. */
+union object_type {
+	UNICODE_STRING name;
+	char space[1024];
+};
 
-	if (NtQueryObject(
-		object, ObjectTypeInformation, &type, sizeof type, &length) < 0)
-		return false;
-	while (i < type.name.Length / sizeof(wchar_t) && name[i] != L'\0' &&
-	       type.name.Buffer[i] == name[i])
+/* Returns 0 or a negative errno. */
+static int
+ask_type(HANDLE object, union object_type *type)
+{
+	ULONG length;
+	NTSTATUS status = NtQueryObject(
+	    object, ObjectTypeInformation, type, sizeof *type, &length);
+
+	return status < 0 ? -error_from_nt(status) : 0;
+}
+
+static bool
+has_name(const union object_type *type, const wchar_t *name)
+{
+	size_t length = type->name.Length / sizeof *name, i = 0;
+
+	while (
+	    i < length && name[i] != L'\0' && type->name.Buffer[i] == name[i])
 		i++;
-	return i == type.name.Length / sizeof(wchar_t) && name[i] == L'\0';
+	return i == length && name[i] == L'\0';
 }
 
 /* Whether a successful wait for object takes something away. */
 static bool
-consumes(HANDLE object)
+consumes(HANDLE object, const union object_type *type)
 {
 	struct {
 		LONG type; /* 0: reset by hand */
 		LONG state;
 	} event;
 
-	if (is_type(object, L"Event"))
+	if (has_name(type, L"Event"))
 		return system_calls.query_event == NULL ||
 		       system_calls.query_event(
 			   object, 0, &event, sizeof event, NULL) < 0 ||
 		       event.type != 0;
 	/* Of a timer the kernel does not tell which kind it is. */
-	return is_type(object, L"Semaphore") || is_type(object, L"Timer");
+	return has_name(type, L"Semaphore") || has_name(type, L"Timer");
 }
 
 int
@@ -125,7 +133,9 @@ waitable_open(struct waitable *w, HANDLE handle, HANDLE port, ULONG_PTR key,
     OVERLAPPED *overlapped)
 {
 	static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
+	union object_type type;
 	DWORD flags;
+	int error;
 
 	(void)InitOnceExecuteOnce(&once, find_all, NULL, NULL);
 	memset(w, 0, sizeof *w);
@@ -138,9 +148,13 @@ waitable_open(struct waitable *w, HANDLE handle, HANDLE port, ULONG_PTR key,
 	if (((intptr_t)handle < 0 && (intptr_t)handle >= LAST_PSEUDO_HANDLE) ||
 	    !GetHandleInformation(handle, &flags))
 		return -EBADF;
-	if (is_type(handle, L"Mutant"))
+	/* What is not known to be left as it is must not be waited for. */
+	error = ask_type(handle, &type);
+	if (error != 0)
+		return error;
+	if (has_name(&type, L"Mutant"))
 		return -EINVAL;
-	w->consumes = consumes(handle);
+	w->consumes = consumes(handle, &type);
 	/* The right to wait, which the handle need not have, is all that is
 	 * needed. Without it the pool's threads would wait in silence. */
 	if (!DuplicateHandle(GetCurrentProcess(), handle, GetCurrentProcess(),

@@ -2,13 +2,9 @@
 /*
  * faults-imports.c - functions of Windows that fail on demand.
  *
- * What a program or a DLL imports is called through a table, which the loader
- * fills in. Here some entries of that of the library are put in the place of
- * those, so that the library calls functions of this file, which fail or go on.
- * That works for the DLL, and for a program that has the library in itself.
- * What the library finds by GetProcAddress() is had by way of that function.
- *
- * Each fails with what Windows may say. What cannot fail is not here.
+ * They are put in the place of what the library imports, so that it calls
+ * these, which fail or go on. What it finds by GetProcAddress() is had by way
+ * of that. Each fails with what Windows may say; what cannot fail is not here.
  */
 #include "faults-imports.h"
 
@@ -19,6 +15,8 @@
 #include <winsock2.h>
 #include <windows.h>
 #include <winternl.h>
+
+#include "imports.h"
 
 /* In <ntstatus.h>, which <windows.h> does not go with. */
 #define NO_RESOURCES   ((long)0xc000009a)
@@ -47,6 +45,10 @@ const struct fault_import fault_imports[CALLS] = {
 	    {WRONG_REQUEST, ENOTSUP}}},
     [CALL_TYPE] = {"NtQueryObject", {{NO_RESOURCES, ENOMEM}}},
     [CALL_QUERY_EVENT] = {"NtQueryEvent", {{NO_RESOURCES, ENOMEM}}},
+    [CALL_CREATE_PACKET] = {"NtCreateWaitCompletionPacket",
+	{{NO_RESOURCES, ENOMEM}}},
+    [CALL_ASSOCIATE_PACKET] = {"NtAssociateWaitCompletionPacket",
+	{{NO_RESOURCES, ENOMEM}}},
     [CALL_DUPLICATE] = {"DuplicateHandle",
 	{{ERROR_NO_SYSTEM_RESOURCES, ENOMEM}, {ERROR_ACCESS_DENIED, EACCES}}},
     [CALL_REGISTER_WAIT] = {"RegisterWaitForSingleObject",
@@ -386,151 +388,93 @@ my_query(HANDLE event, ULONG class, PVOID buffer, ULONG length, PULONG returned)
 			   : next_query(event, class, buffer, length, returned);
 }
 
+typedef NTSTATUS NTAPI create_packet(PHANDLE, ACCESS_MASK, POBJECT_ATTRIBUTES);
+static create_packet *next_create;
+static NTSTATUS NTAPI
+my_create(PHANDLE packet, ACCESS_MASK access, POBJECT_ATTRIBUTES attributes)
+{
+	long status = fault(CALL_CREATE_PACKET);
+
+	return status != 0 ? (NTSTATUS)status
+			   : next_create(packet, access, attributes);
+}
+
+typedef NTSTATUS NTAPI associate_packet(
+    HANDLE, HANDLE, HANDLE, PVOID, PVOID, NTSTATUS, ULONG_PTR, PBOOLEAN);
+static associate_packet *next_associate;
+static NTSTATUS NTAPI
+my_associate(HANDLE packet, HANDLE port, HANDLE object, PVOID key,
+    PVOID overlapped, NTSTATUS result, ULONG_PTR information,
+    PBOOLEAN signalled)
+{
+	long status = fault(CALL_ASSOCIATE_PACKET);
+
+	return status != 0 ? (NTSTATUS)status
+			   : next_associate(packet, port, object, key,
+				 overlapped, result, information, signalled);
+}
+
+#define FUNCTION(name, mine, next)                  \
+	{                                           \
+		name, (any_function *)mine, &(next) \
+	}
+
+struct replacement {
+	const char *name;
+	any_function *mine;
+	void *next; /* to a pointer to a function */
+};
+
+static const struct replacement found[] = {
+    FUNCTION("NtQueryEvent", my_query, next_query),
+    FUNCTION("NtCreateWaitCompletionPacket", my_create, next_create),
+    FUNCTION("NtAssociateWaitCompletionPacket", my_associate, next_associate),
+};
+
 static FARPROC(WINAPI *next_find)(HMODULE, LPCSTR);
 static FARPROC WINAPI
 my_find(HMODULE module, LPCSTR name)
 {
-	FARPROC found = next_find(module, name);
+	FARPROC next = next_find(module, name);
 
-	/* Not a number. */
-	if ((uintptr_t)name <= 0xffff || strcmp(name, "NtQueryEvent") != 0)
-		return found;
-	next_query = (query_event *)(void (*)(void))found;
-	return (FARPROC)(void (*)(void))my_query;
+	/* It may be a number. */
+	if (next == NULL || (uintptr_t)name <= 0xffff)
+		return next;
+	for (size_t i = 0; i < sizeof found / sizeof *found; i++)
+		if (strcmp(name, found[i].name) == 0) {
+			memcpy(found[i].next, &next, sizeof next);
+			return (FARPROC)found[i].mine;
+		}
+	return next;
 }
 
-/* The tables */
-
-/* Converted by way of memory, since C knows no conversion from a pointer to an
- * object. */
-typedef void function(void);
-#define IMPORT(name, mine, next)                               \
-	{                                                      \
-		name, (function *)(mine), &(next), sizeof next \
-	}
-
-static const struct {
-	const char *name;
-	function *mine;
-	void *next;
-	size_t size;
-} replaced[] = {
-    IMPORT("malloc", my_malloc, next_malloc),
-    IMPORT("calloc", my_calloc, next_calloc),
-    IMPORT("realloc", my_realloc, next_realloc),
-    IMPORT("free", my_free, next_free),
-    IMPORT("CreateIoCompletionPort", my_port, next_port),
-    IMPORT("NtCreateFile", my_open, next_open),
-    IMPORT("NtDeviceIoControlFile", my_control, next_control),
-    IMPORT("NtQueryObject", my_type, next_type),
-    IMPORT("DuplicateHandle", my_duplicate, next_duplicate),
-    IMPORT("RegisterWaitForSingleObject", my_register, next_register),
-    IMPORT("PostQueuedCompletionStatus", my_post, next_post),
-    IMPORT("GetQueuedCompletionStatusEx", my_get, next_get),
-    IMPORT("OpenProcess", my_process, next_process),
-    IMPORT("SetConsoleCtrlHandler", my_handler, next_handler),
-    IMPORT("WSAStartup", my_startup, next_startup),
-    IMPORT("getsockopt", my_option, next_option),
-    IMPORT("WSAIoctl", my_ioctl, next_ioctl),
-    IMPORT("GetProcAddress", my_find, next_find),
+static const struct replacement imported[] = {
+    FUNCTION("malloc", my_malloc, next_malloc),
+    FUNCTION("calloc", my_calloc, next_calloc),
+    FUNCTION("realloc", my_realloc, next_realloc),
+    FUNCTION("free", my_free, next_free),
+    FUNCTION("CreateIoCompletionPort", my_port, next_port),
+    FUNCTION("NtCreateFile", my_open, next_open),
+    FUNCTION("NtDeviceIoControlFile", my_control, next_control),
+    FUNCTION("NtQueryObject", my_type, next_type),
+    FUNCTION("DuplicateHandle", my_duplicate, next_duplicate),
+    FUNCTION("RegisterWaitForSingleObject", my_register, next_register),
+    FUNCTION("PostQueuedCompletionStatus", my_post, next_post),
+    FUNCTION("GetQueuedCompletionStatusEx", my_get, next_get),
+    FUNCTION("OpenProcess", my_process, next_process),
+    FUNCTION("SetConsoleCtrlHandler", my_handler, next_handler),
+    FUNCTION("WSAStartup", my_startup, next_startup),
+    FUNCTION("getsockopt", my_option, next_option),
+    FUNCTION("WSAIoctl", my_ioctl, next_ioctl),
+    FUNCTION("GetProcAddress", my_find, next_find),
 };
-#define REPLACED (sizeof replaced / sizeof *replaced)
-
-/* A table of a module, which has one for each DLL: names, and beside them the
- * entries. */
-struct imports {
-	const char *module;
-	const char *library;
-	const IMAGE_THUNK_DATA *name;
-	IMAGE_THUNK_DATA *entry;
-};
-
-static const IMAGE_IMPORT_DESCRIPTOR *
-first_table(const char *module)
-{
-	const void *dos = module, *nt, *table;
-
-	nt = module + ((const IMAGE_DOS_HEADER *)dos)->e_lfanew;
-	table = module +
-		((const IMAGE_NT_HEADERS *)nt)
-		    ->OptionalHeader.DataDirectory[IMAGE_DIRECTORY_ENTRY_IMPORT]
-		    .VirtualAddress;
-	return table;
-}
-
-static struct imports
-open_table(char *module, const IMAGE_IMPORT_DESCRIPTOR *table)
-{
-	void *names = module + table->OriginalFirstThunk;
-	void *entries = module + table->FirstThunk;
-
-	return (struct imports){module, module + table->Name, names, entries};
-}
-
-/* The name of the entry on whose turn it is, "" if it has a number instead, or
- * NULL at the end. */
-static const char *
-import_name(const struct imports *t)
-{
-	if (t->name->u1.AddressOfData == 0)
-		return NULL;
-	if (IMAGE_SNAP_BY_ORDINAL(t->name->u1.Ordinal))
-		return "";
-	return t->module + t->name->u1.AddressOfData +
-	       offsetof(IMAGE_IMPORT_BY_NAME, Name);
-}
-
-/* The DLL that the program has the library in, or the program. */
-static HMODULE
-find_library(void)
-{
-	HMODULE program = GetModuleHandleA(NULL);
-	char *module = (char *)program;
-	const IMAGE_IMPORT_DESCRIPTOR *table = first_table(module);
-
-	for (; table->Name != 0; table++) {
-		struct imports t = open_table(module, table);
-		const char *name;
-
-		for (; (name = import_name(&t)) != NULL; t.name++)
-			if (strcmp(name, "polling_create") == 0)
-				return GetModuleHandleA(t.library);
-	}
-	return program;
-}
-
-/* Puts one of replaced[] in the place of an entry. */
-static bool
-replace_entry(IMAGE_THUNK_DATA *entry, size_t i)
-{
-	DWORD protection;
-
-	if (!VirtualProtect(entry, sizeof *entry, PAGE_READWRITE, &protection))
-		return false;
-	memcpy(replaced[i].next, &entry->u1.Function, replaced[i].size);
-	memcpy(&entry->u1.Function, &replaced[i].mine, sizeof(function *));
-	(void)VirtualProtect(entry, sizeof *entry, protection, &protection);
-	return true;
-}
 
 const char *
 fault_prepare(void)
 {
-	char *module = (char *)find_library();
-	const IMAGE_IMPORT_DESCRIPTOR *table = first_table(module);
-	bool done[REPLACED] = {false};
-
-	for (; table->Name != 0; table++) {
-		struct imports t = open_table(module, table);
-		const char *name;
-
-		for (; (name = import_name(&t)) != NULL; t.name++, t.entry++)
-			for (size_t i = 0; i < REPLACED; i++)
-				if (strcmp(name, replaced[i].name) == 0)
-					done[i] = replace_entry(t.entry, i);
-	}
-	for (size_t i = 0; i < REPLACED; i++)
-		if (!done[i])
-			return replaced[i].name;
+	for (size_t i = 0; i < sizeof imported / sizeof *imported; i++)
+		if (!replace_import(
+			imported[i].name, imported[i].mine, imported[i].next))
+			return imported[i].name;
 	return NULL;
 }

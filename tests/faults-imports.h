@@ -33,6 +33,8 @@ enum {
 	CALL_POLL,
 	CALL_TYPE,
 	CALL_QUERY_EVENT,
+	CALL_CREATE_PACKET,
+	CALL_ASSOCIATE_PACKET,
 	CALL_DUPLICATE,
 	CALL_REGISTER_WAIT,
 	CALL_POST_PACKET,
@@ -53,7 +55,8 @@ enum fault_mode {
 /* More calls of one scenario are not made to fail. */
 #define FAULT_TRACE_MAX 1000
 
-/* NULL, or why functions cannot be replaced. Once, before anything else. */
+/* NULL, or the name of a function that the library does not import. Once,
+ * before the library is used. */
 const char *fault_prepare(void);
 
 /* From now on the calls of this thread or, in some scenarios, of all threads,

@@ -22,6 +22,8 @@
 #include <windows.h>
 #include <psapi.h>
 
+#include "packets.h"
+
 const struct suite_part system_parts[] = {{"sockets", add_sockets},
     {"waitable", add_waitable}, {"signals", add_signals},
     {"processes", add_processes}, {"winerror", add_winerror}, {NULL, NULL}};
@@ -99,8 +101,14 @@ static HANDLE spare; /* see duplicate_at() */
 void
 harness_start(void)
 {
+	const char *emulation = getenv("POLLING_EMULATION");
 	WSADATA data;
 
+	if (emulation != NULL && strcmp(emulation, "packets") == 0 &&
+	    !packets_imitate()) {
+		fprintf(stderr, "the packets cannot be imitated\n");
+		abort();
+	}
 	/* Lines as elsewhere, and each when it is printed: what is left of a
 	 * case that crashed. */
 	(void)_setmode(_fileno(stdout), _O_BINARY);

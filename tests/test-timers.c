@@ -703,6 +703,47 @@ START_TEST(many_timers_are_due_in_order)
 }
 END_TEST
 
+/* Many have been, and the few that are left are moved again and again: what
+ * their last moments leave behind is more than they are, but less than there
+ * were. */
+START_TEST(few_that_are_left_move_often)
+{
+	enum { ALL = 2000, LEFT = 20, MOVES = 15 };
+	struct polling *p = make_poller();
+	struct polling_event events[100];
+	bool seen[LEFT] = {false};
+	int64_t began;
+
+	for (uintptr_t id = 0; id < ALL; id++)
+		expect_ok(polling_add_timer(
+		    p, id, id < LEFT ? MS(3600000) : MS(0), NULL, id));
+	for (int i = LEFT; i < ALL; i += 100)
+		ck_assert_int_gt(wait_ms(p, events, 100, 0), 0);
+	expect_nothing(p);
+	for (int move = 1; move <= MOVES; move++) {
+		for (uintptr_t id = 0; id < LEFT; id++)
+			expect_ok(polling_modify_timer(
+			    p, id, MS(3600000 - 1000 * move), NULL, id));
+	}
+	expect_nothing(p);
+	began = library_now();
+	for (uintptr_t id = 0; id < LEFT; id++)
+		expect_ok(polling_modify_timer(p, id, MS(20), NULL, id));
+	for (int left = LEFT, n; left > 0; left -= n) {
+		n = wait_ms(p, events, 100, LONG_MS);
+		ck_assert_int_gt(n, 0);
+		for (int i = 0; i < n; i++) {
+			ck_assert_uint_lt(events[i].key, LEFT);
+			ck_assert(!seen[events[i].key]);
+			seen[events[i].key] = true;
+		}
+	}
+	expect_elapsed(began, 20, LONG_MS);
+	expect_nothing(p);
+	polling_destroy(p);
+}
+END_TEST
+
 /* 81: what does not fit is not lost */
 START_TEST(a_small_capacity_loses_no_timer)
 {
@@ -1733,6 +1774,7 @@ add_timers(Suite *s)
 {
 	add_single_timers(s);
 	CASE_LIMIT(s, many_timers_are_due_in_order, 2 * CASE_SECONDS);
+	CASE(s, few_that_are_left_move_often);
 	CASE(s, a_small_capacity_loses_no_timer);
 	CASE(s, timers_and_descriptors_share_a_wait);
 	CASE(s, timers_descriptors_and_posts_in_one_wait);

@@ -87,4 +87,7 @@ struct fault_layer {
 };
 extern struct fault_layer fault_layer;
 
+/* The driver's answers about several sockets come in the reverse order. */
+extern bool fault_reverses;
+
 #endif

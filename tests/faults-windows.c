@@ -428,6 +428,48 @@ check_ready(void)
 	use_source();
 }
 
+/* Two at a time, of which the driver tells in another order than that in which
+ * it was asked. */
+
+static void
+make_reversed(void)
+{
+	make_ready();
+	MUST(polling_add(p, peer, POLLING_OUT, POLLING_LEVEL, 2));
+	fault_reverses = true;
+}
+
+static int
+wait_for_two(void)
+{
+	struct polling_event e[3];
+	int n = polling_wait(
+	    p, e, LENGTH(e), fault_met(EBADF) ? &short_time : &long_time);
+
+	if (n == 0 && !fault_met(EBADF))
+		fail("a wait has lost its events");
+	for (int i = 0; i < n; i++)
+		if (e[i].events != (e[i].key == 1 ? POLLING_IN : POLLING_OUT))
+			fail("another event: %#x of %lu", (unsigned)e[i].events,
+			    (unsigned long)e[i].key);
+	return n;
+}
+
+static void
+check_reversed(void)
+{
+	int n = 0;
+
+	for (int i = 0; i < 10 && n != 2; i++) {
+		n = wait_for_two();
+		MUST(n);
+	}
+	if (n != 2)
+		fail("%d events", n);
+	MUST(polling_delete(p, peer));
+	check_ready();
+}
+
 /* The time is not over early. */
 static int
 wait_short(void)
@@ -672,6 +714,30 @@ check_timers(void)
 	use_poller();
 }
 
+static void
+make_timers(void)
+{
+	make_poller();
+	for (int i = 0; i < MANY; i++)
+		MUST(polling_add_timer(
+		    p, (uintptr_t)i + 2, &long_time, NULL, (uintptr_t)i));
+}
+
+/* Each needs another entry in the heap. */
+static int
+modify_timers(void)
+{
+	if (!posted)
+		done = 0;
+	posted = true;
+	for (; done < MANY; done++)
+		if (polling_modify_timer(p, (uintptr_t)done + 2, &no_time, NULL,
+			(uintptr_t)done) < 0)
+			return -1;
+	posted = false;
+	return 0;
+}
+
 static int
 add_signal(void)
 {
@@ -800,6 +866,7 @@ static const struct scenario {
 	check_unconnected),
     PLAIN("wait-unconnected", make_unconnected_source, wait_for_unconnected,
 	check_unconnected),
+    PLAIN("wait-reversed", make_reversed, wait_for_two, check_reversed),
     PLAIN("wait-short", make_source, wait_short, use_source),
     WITH_HANDLE("add-event", make_event, add_object, check_event),
     WITH_HANDLE("add-event-signalled", make_signalled_event, add_object,
@@ -814,6 +881,7 @@ static const struct scenario {
     PLAIN("notify", make_exposed, notify, check_notified),
     PLAIN("post", make_exposed, post_many, check_posts),
     PLAIN("add-timer", make_poller, add_timers, check_timers),
+    PLAIN("modify-timer", make_timers, modify_timers, check_timers),
     PLAIN("add-signal", make_poller, add_signal, check_signal),
     PLAIN("delete-signal", make_signal, delete_signal, check_no_signal),
     WITH_HANDLE("add-process", make_poller, add_process, check_process),
@@ -871,6 +939,7 @@ static void
 forget_closed(void)
 {
 	(void)polling_delete(p, fd);
+	(void)polling_delete(p, peer);
 	if (extra != INVALID_SOCKET)
 		(void)polling_delete(p, extra);
 	for (int i = 0; i < CROWD; i++)
@@ -902,6 +971,7 @@ close_all(void)
 		crowd[i] = INVALID_SOCKET;
 	object = NULL;
 	fault_layer.is_there = false;
+	fault_reverses = false;
 }
 
 /* Returns whether faults were injected. */

@@ -7,6 +7,7 @@
 #include "harness.h"
 
 #include <winsock2.h>
+#include <ws2tcpip.h>
 #include <windows.h>
 
 #include "crew.h"
@@ -220,6 +221,51 @@ START_TEST(a_number_comes_back_at_once)
 	expect_silence(p);
 	close_fd(o.sender);
 	polling_destroy(p);
+}
+END_TEST
+
+/* Bound to a free port of the loopback; NO_FD if there is no IPv6. */
+static polling_fd
+make_socket_of_ipv6(void)
+{
+	struct sockaddr_in6 address = {.sin6_family = AF_INET6};
+	polling_fd fd = socket(AF_INET6, SOCK_DGRAM, 0);
+
+	if (fd == INVALID_SOCKET)
+		return NO_FD;
+	address.sin6_addr.s6_addr[15] = 1;
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	close_fd(fd);
+	return NO_FD;
+}
+
+/* 73: while a duplicate of the last socket is open, it is the port that tells
+ * the next one of its number from it */
+START_TEST(the_next_socket_of_ipv6_is_another)
+{
+	struct polling *p = make_poller();
+	polling_fd last = make_socket_of_ipv6(), next, copy;
+
+	if (last == NO_FD) {
+		polling_destroy(p);
+		SKIP("this system has no IPv6");
+	}
+	expect_ok(polling_add(p, last, POLLING_IN, POLLING_LEVEL, 1));
+	expect_error(
+	    polling_add(p, last, POLLING_IN, POLLING_LEVEL, 2), EEXIST);
+	copy = duplicate_fd(last);
+	close_fd(last);
+	next = make_socket_of_ipv6();
+	if (next == last) {
+		expect_ok(polling_add(p, next, POLLING_OUT, POLLING_LEVEL, 3));
+		expect_events(p, LONG_MS, {3, POLLING_OUT});
+	}
+	close_fd(next);
+	close_fd(copy);
+	polling_destroy(p);
+	if (next != last)
+		SKIP("this system does not give a number again at once");
 }
 END_TEST
 
@@ -463,6 +509,7 @@ add_sockets(Suite *s)
 	CASE(s, a_plain_socket_is_watched);
 	CASE(s, a_socket_may_be_in_the_programs_own_port);
 	CASE_MODES(s, a_number_comes_back_at_once);
+	CASE(s, the_next_socket_of_ipv6_is_another);
 	CASE_LIMIT(s, destroying_with_polls_in_flight_leaves_nothing, 300);
 	CASE_LIMIT(s, eight_waiters_share_a_thousand_oneshot_sockets, 120);
 	CASE(s, the_completion_port_is_told);

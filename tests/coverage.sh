@@ -12,16 +12,22 @@
 # count. It fails if a test does, if less than PERCENT (95) of what is linked
 # over a backend, and has a use there, was executed, or if a line was not
 # executed in a function that tests/coverage.txt, which has the reasons, does
-# not name. The backend of Windows is not measured: its programs run elsewhere.
+# not name. In a build folder for Windows it does the same by Wine, for iocp.
 #
-# From the environment: srcdir, CC, GCOV, MAKE, and COVERAGE_LINES for LINES.
+# From the environment: srcdir, CC, GCOV, MAKE, COVERAGE_LINES for LINES, and
+# for Windows HOST, CHECK_CFLAGS, CHECK_LIBS and what tests/wine.sh asks for.
 
 set -eu
 LC_ALL=C # for ranges of letters
 export LC_ALL
 srcdir=$(cd "${srcdir:-.}" && pwd)
 CC=${CC:-gcc} # it may hold flags
-GCOV=${GCOV:-gcov}
+# Of gcc-12 it is gcov-12, and so on.
+case ${CC%% *} in
+*gcc*) own_gcov=$(echo "${CC%% *}" | sed 's/\(.*\)gcc/\1gcov/') ;;
+*) own_gcov=gcov ;;
+esac
+GCOV=${GCOV:-$own_gcov}
 MAKE=${MAKE:-make}
 PERCENT=${PERCENT:-95}
 lines=${COVERAGE_LINES:-}
@@ -31,7 +37,6 @@ TEST_SCALE=${TEST_SCALE:-20}
 CK_TIMEOUT_MULTIPLIER=${CK_TIMEOUT_MULTIPLIER:-4}
 export TEST_SCALE CK_TIMEOUT_MULTIPLIER
 unset POLLING_EMULATION CK_FORK CK_RUN_SUITE CK_RUN_CASE MAKEFLAGS MAKELEVEL
-backends='epoll poll kqueue port'
 
 die() {
     echo "coverage.sh: $*" >&2
@@ -59,41 +64,40 @@ fi
 mkdir -p "$build"
 cd "$build"
 [ -f config.status ] || quietly "$srcdir/configure" --disable-shared \
-    "CC=$CC" CFLAGS='-O0 -g'
-grep -q '^BACKEND = epoll$' Makefile ||
-    die 'the other kernels are emulated on Linux only'
-libraries='lib/libpolling.la tests/libpolling-poll.la
-    tests/libpolling-kqueue.la tests/libpolling-port.la
-    lib/tests_libsuites_a-idmap.o'
-programs='tests/suites tests/suites-poll tests/suites-kqueue
-    tests/suites-port tests/faults tests/faults-poll tests/kqueue-faults
-    tests/port-faults tests/deny'
+    ${HOST:+"--host=$HOST"} "CC=$CC" CFLAGS='-O0 -g'
+idmap=lib/tests_libsuites_a-idmap.o
+case $(sed -n 's/^BACKEND = //p' Makefile) in
+epoll)
+    backends='epoll poll kqueue port'
+    libraries="lib/libpolling.la tests/libpolling-poll.la
+        tests/libpolling-kqueue.la tests/libpolling-port.la $idmap"
+    programs='tests/suites tests/suites-poll tests/suites-kqueue
+        tests/suites-port tests/faults tests/faults-poll tests/kqueue-faults
+        tests/port-faults tests/deny'
+    ends=coverage.c
+    ;;
+iocp)
+    backends=iocp
+    [ "${WINE_RUNS-}" != no ] || die 'there is no Wine that runs programs'
+    libraries="lib/libpolling.la $idmap lib/tests_libsuites_a-winerror.o"
+    programs='tests/suites.exe tests/faults-windows.exe'
+    ends=coverage-windows.c
+    ;;
+*) die 'the other kernels are emulated on Linux only' ;;
+esac
 # shellcheck disable=SC2086 # lists
 {
     # Of counts that threads lose, others that follow from them become wrong.
     quietly "$MAKE" $libraries \
         CFLAGS='-O0 -g --coverage -fprofile-update=atomic'
-    quietly $CC -O1 -c "$srcdir/tests/coverage.c" -o coverage.o
+    quietly $CC -O1 -c "$srcdir/tests/$ends" -o coverage.o
     quietly "$MAKE" $programs LDFLAGS="--coverage $build/coverage.o"
 }
 
 ### The runs: the counts of each backend in a folder of its own
 
-rm -rf "$work/data" "$work/denied" "$work"/*.log
-mkdir -p "$work/data" "$work/denied/tests"
-
-# denied.sh runs these, each for its backend.
-for name in suites suites-poll suites-port; do
-    case $name in
-    suites) backend=epoll ;;
-    *) backend=${name#suites-} ;;
-    esac
-    printf '#!/bin/sh\nGCOV_PREFIX="%s" exec "%s" "$@"\n' \
-        "$work/data/$backend" "$build/tests/$name" \
-        >"$work/denied/tests/$name"
-    chmod +x "$work/denied/tests/$name"
-done
-ln -s "$build/tests/deny" "$work/denied/tests/deny"
+rm -rf "$work/data" "$work"/*.log
+mkdir -p "$work/data"
 
 # run BACKEND LOG COMMAND...: what is skipped is said.
 run() {
@@ -144,15 +148,50 @@ third() {
     run epoll denied sh "$srcdir/tests/denied.sh"
 }
 
-failed=
-first &
-one=$!
-second &
-two=$!
-(third) || failed=yes
-wait "$one" || failed=yes
-wait "$two" || failed=yes
-[ -z "$failed" ] || die 'tests failed; see coverage/*.log'
+# denied.sh runs these, each for its backend.
+prepare_denied() {
+    rm -rf "$work/denied"
+    mkdir -p "$work/denied/tests"
+    for name in suites suites-poll suites-port; do
+        case $name in
+        suites) backend=epoll ;;
+        *) backend=${name#suites-} ;;
+        esac
+        printf '#!/bin/sh\nGCOV_PREFIX="%s" exec "%s" "$@"\n' \
+            "$work/data/$backend" "$build/tests/$name" \
+            >"$work/denied/tests/$name"
+        chmod +x "$work/denied/tests/$name"
+    done
+    ln -s "$build/tests/deny" "$work/denied/tests/deny"
+}
+
+run_on_linux() {
+    prepare_denied
+    failed=
+    first &
+    one=$!
+    second &
+    two=$!
+    (third) || failed=yes
+    wait "$one" || failed=yes
+    wait "$two" || failed=yes
+    [ -z "$failed" ]
+}
+
+# One after the other: all that they do goes through the one server of Wine.
+run_on_windows() {
+    run iocp faults sh "$srcdir/tests/wine.sh" tests/faults-windows.exe ||
+        return 1
+    POLLING_EMULATION=packets run iocp packets \
+        sh "$srcdir/tests/wine.sh" tests/suites.exe waitable processes ||
+        return 1
+    run iocp suites sh "$srcdir/tests/wine.sh" tests/suites.exe
+}
+
+case $backends in
+iocp) run_on_windows ;;
+*) run_on_linux ;;
+esac || die 'tests failed; see coverage/*.log'
 
 ### The count
 
@@ -250,12 +289,26 @@ awk -v percent="$PERCENT" '
         else
             printf " %9s\n", "-"
     }
+    # Whether a reason is one for a backend that is measured. One without a
+    # name is for those that have no section.
+    function is_measured(at, part) {
+        if (split(at, part, " ") == 3)
+            return part[1] in all
+        return !(order[1] in sections)
+    }
     # The reasons.
     FILENAME ~ /coverage\.txt$/ {
+        if ($0 ~ /^\[[a-z]*\]$/) {
+            section = $0
+            gsub(/[^a-z]/, "", section)
+            sections[section] = 1
+        }
         if ($0 !~ /^[a-z]/)
             next
         at = $1 " " $2
-        if ($3 ~ /^\[/) {
+        if (section != "") {
+            reasons[section " " at] = 1
+        } else if ($3 ~ /^\[/) {
             for (i = 3; i <= NF; i++) {
                 name = $i
                 gsub(/[^a-z]/, "", name)
@@ -294,6 +347,8 @@ awk -v percent="$PERCENT" '
                 unused[part[1]] += function_all[at]
                 file_unused[part[1] " " part[2]] += function_all[at]
                 used[at] = 1
+            } else if (at in reasons) {
+                used[at] = 1
             } else if ((part[2] " " part[3]) in reasons) {
                 used[part[2] " " part[3]] = 1
             } else {
@@ -319,10 +374,10 @@ awk -v percent="$PERCENT" '
                 low = low " " b
         }
         for (at in reasons)
-            if (!(at in used))
+            if (!(at in used) && is_measured(at))
                 print "executed this time, though explained: " at "()"
         for (at in useless)
-            if (!(at in used))
+            if (!(at in used) && is_measured(at))
                 print "tests/coverage.txt says that there is no use for" \
                     " what was executed, or is not there: " at "()"
         if (bad != "")

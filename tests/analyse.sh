@@ -22,8 +22,9 @@
 # analyse.supp, NOLINT in the sources, and what is said of warnings below.
 #
 # From the environment: srcdir, COMMON, POSIX and WINDOWS (lists of sources),
-# CHECK_CFLAGS; and for helgrind and drd SCALE (TEST_SCALE, 10 if unset) and
-# SUITES.
+# CHECK_CFLAGS; and for helgrind and drd CASES, SCALE (TEST_SCALE, 2 if unset:
+# they tell what nothing orders, whether it went wrong or not), and SOAK_SECONDS
+# for helgrind.
 
 # Lists of words are meant, and functions are called by way of their names.
 # shellcheck disable=SC2086,SC2317
@@ -32,7 +33,8 @@ set -u
 LC_ALL=C
 export LC_ALL
 srcdir=${srcdir:-.}
-SCALE=${SCALE:-10}
+SCALE=${SCALE:-2}
+SOAK_SECONDS=${SOAK_SECONDS:-20}
 top=$(cd "$srcdir" && pwd)
 out=analysis
 faults=$srcdir/tests/analyse-faults.c
@@ -95,6 +97,10 @@ tests() {
         case $file in
         *-windows.c | */test-console.c | */test-sockets.c | \
             */test-waitable.c | */test-winerror.c | */analyse-*.c) ;;
+        */faults-kernels.c) # one for each emulation
+            "$@" $flags $kqueue -DFAULTS_KQUEUE=1 "$file"
+            "$@" $flags $port -DFAULTS_PORT=1 "$file"
+            ;;
         *)
             "$@" $flags ${CHECK_CFLAGS-} "$file"
             ;;
@@ -379,6 +385,48 @@ run_cppcheck() {
 
 ### Threads
 
+# The cases in which several threads use a poller; where there is only one,
+# these tools look at nothing: in the rest of the suites, model among them, and
+# in tests/replaced. The soak goes last, for all that meets only there.
+meetings='threads notify
+    conditions/a_terminal_ends_a_blocked_wait
+    files/arming_a_file_reaches_a_blocked_wait
+    lifetime/a_fork_beside_blocked_waits
+    lifetime/a_post_wakes_poll
+    lifetime/a_signal_wakes_poll
+    lifetime/a_source_closed_during_a_wait_is_silent
+    lifetime/a_timer_wakes_poll
+    lifetime/closed_sources_do_not_disturb_blocked_waits
+    lifetime/forks_at_any_time_do_not_lock_up
+    lifetime/the_descriptor_wakes_poll
+    processes/a_blocked_wait_learns_of_a_process
+    processes/a_cancelled_thread_watches_to_the_end
+    processes/an_exit_ends_a_wait
+    processes/waiters_share_the_exits
+    registration/a_crowd_can_be_looked_at_beside_a_wait
+    registration/a_socket_connected_later_ends_a_blocked_wait
+    signals/a_blocked_wait_learns_of_a_signal
+    signals/a_signal_that_comes_as_it_is_added_is_not_lost
+    signals/a_wait_tells_a_signal_once
+    signals/another_signal_interrupts
+    signals/another_thread_takes_the_signal
+    signals/no_real_time_signal_is_lost
+    signals/no_signal_is_lost_or_told_twice
+    signals/registration_races_with_signals
+    signals/the_waiting_thread_takes_the_signal
+    timers/a_blocked_wait_follows_a_change
+    timers/a_timer_follows_one_that_another_wait_missed
+    timers/a_timer_follows_one_that_went
+    timers/a_timer_is_deleted_or_comes
+    timers/a_wait_with_a_limit_ends_sooner
+    timers/each_waiter_gets_a_timer
+    timers/four_waiters_share_the_timers
+    timers/no_timer_is_left_unattended
+    timers/the_first_timer_meets_a_thread_that_goes_to_sleep
+    waiting/a_wait_cut_short_leaves_no_deadline
+    waiting/very_long_waits_block_until_notified'
+cases=${CASES:-$meetings}
+
 # A build of its own, of which analyse-atomics.c tells.
 have_threads() {
     have gcc && have valgrind || return 1
@@ -388,14 +436,16 @@ have_threads() {
             cd "$out/threads" &&
                 gcc -O1 -g -c -o atomics.o "$top/tests/analyse-atomics.c" &&
                 "$top/configure" -q --disable-shared CC=gcc \
-                    CFLAGS='-O1 -g -fno-inline-atomics' "LIBS=$PWD/atomics.o"
+                    CFLAGS='-O1 -g -fno-inline-atomics' \
+                    CPPFLAGS=-DMEMORY_TELLS=0 "LIBS=$PWD/atomics.o"
         ) >"$out/threads.log" 2>&1 || {
             rm -f "$out/threads/Makefile"
             return 1
         }
     }
     (
-        cd "$out/threads" && make tests/suites tests/suites-poll &&
+        cd "$out/threads" &&
+            make tests/suites tests/suites-poll tests/soak tests/soak-poll &&
             gcc -O1 -g -fno-inline-atomics -o faults \
                 "$top/tests/analyse-faults.c" atomics.o -pthread
     ) >>"$out/threads.log" 2>&1
@@ -405,7 +455,7 @@ have_threads() {
 watch() {
     tool=$1
     shift
-    have_threads || {
+    [ "$threads" = yes ] || {
         skip "$tool" "no valgrind, or $out/threads.log tells why"
         return
     }
@@ -418,15 +468,22 @@ watch() {
     grep -q '^atomics: nothing$' "$out/$tool.faults" ||
         echo 'atomics: not understood' >"$out/$tool.faults"
     planted='^race: found$'
-    for suite in suites suites-poll; do
-        CK_TIMEOUT_MULTIPLIER=30 TEST_SCALE=$SCALE "$@" \
-            "$out/threads/tests/$suite" $suites ||
-            echo "$suite: failed"
+    # No more than these tools need: it stretches what sleeps too.
+    CK_TIMEOUT_MULTIPLIER=4
+    export CK_TIMEOUT_MULTIPLIER
+    for backend in '' -poll; do
+        TEST_SCALE=$SCALE "$@" "$out/threads/tests/suites$backend" $cases ||
+            echo "suites$backend: failed"
+        # In a minute drd does not come to the first lull.
+        [ "$tool" = drd ] ||
+            SOAK_SECONDS=$SOAK_SECONDS "$@" \
+                "$out/threads/tests/soak$backend" ||
+            echo "soak$backend: failed"
     done >"$out/$tool.log" 2>&1
-    verdict "$tool" "$(version valgrind)" "$suites over epoll, poll" \
+    verdict "$tool" "$(version valgrind)" \
+        'where threads meet, over epoll, poll' \
         '^==[0-9]+== (Possible|Conflicting|Thread #[0-9]+: |Mutex|The )|^[^ ]*:[0-9]+:[FE]:|: failed$'
 }
-suites=${SUITES:-threads notify timers lifetime}
 
 run_helgrind() {
     watch helgrind --history-level=approx
@@ -437,18 +494,42 @@ run_drd() {
     watch drd --check-stack-var=no
 }
 
-all='gcc gcc_m32 clang mingw gcc_analyzer clang_tidy cppcheck helgrind drd'
+all='gcc gcc_m32 clang mingw gcc_analyzer cppcheck clang_tidy drd helgrind'
 
-# All of it is read before it begins, so that it may be changed meanwhile.
+# run TOOL...
+run() {
+    for each; do
+        "run_$each"
+    done
+    exit "$status"
+}
+
+# helgrind runs beside all of the others, which together take about as long;
+# what it says comes last. All of this is read before it begins, so that it may be
+# changed meanwhile.
 main() {
     row TOOL VERSION 'LOOKED AT' FINDINGS
+    beside=
+    others=
+    threads=no
     for each; do
         each=$(echo "$each" | tr - _)
         case " $all " in
-        *" $each "*) "run_$each" ;;
+        *" $each "*) ;;
         *) die "no such tool: $each; there are $all" ;;
         esac
+        case $each in
+        helgrind | drd) ! have_threads || threads=yes ;;
+        esac
+        case $each in
+        helgrind) beside=$each ;;
+        *) others="$others $each" ;;
+        esac
     done
+    (run $beside) >"$out/beside" 2>&1 &
+    (run $others) || status=1
+    wait "$!" || status=1
+    cat "$out/beside"
     exit "$status"
 }
 

@@ -11,11 +11,26 @@
 
 #define CHILD_SECONDS 40 /* and it is gone, should it hang */
 
+/* By itself, as what is in the child only: tests/analyse.supp knows it by its
+ * name. */
+static _Noreturn void
+act_as_child(int words, void (*act)(struct trouble *, void *), void *argument)
+{
+	struct trouble trouble = {0};
+
+	/* Check's handler would kill the case too. */
+	(void)signal(SIGALRM, SIG_DFL);
+	(void)alarm((unsigned)(CHILD_SECONDS * time_scale()));
+	act(&trouble, argument);
+	if (write(words, trouble.text, strlen(trouble.text)) < 0)
+		_exit(2);
+	_exit(in_trouble(&trouble));
+}
+
 bool
 start_child(
     struct child *c, void (*act)(struct trouble *, void *), void *argument)
 {
-	struct trouble trouble = {0};
 	int fds[2];
 
 	if (pipe(fds) != 0)
@@ -24,13 +39,7 @@ start_child(
 	c->pid = fork();
 	if (c->pid == 0) {
 		(void)close(fds[0]);
-		/* Check's handler would kill the case too. */
-		(void)signal(SIGALRM, SIG_DFL);
-		(void)alarm((unsigned)(CHILD_SECONDS * time_scale()));
-		act(&trouble, argument);
-		if (write(fds[1], trouble.text, strlen(trouble.text)) < 0)
-			_exit(2);
-		_exit(in_trouble(&trouble));
+		act_as_child(fds[1], act, argument);
 	}
 	(void)close(fds[1]);
 	if (c->pid != -1)

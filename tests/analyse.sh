@@ -332,17 +332,20 @@ run_clang_tidy() {
     extra=
     tidy "-I$srcdir/include" "$faults" >"$out/clang-tidy.faults"
     planted='\[clang-analyzer-core\.NullDereference\]'
+    # Beside each other, for together they take longest.
     {
         library tidy
+        ! have_windows || windows tidy "--target=$mingw"
         # Numbers of their command lines are checked for their ranges.
         extra='--checks=-cert-err34-c'
         examples tidy
-        # The same; and what Check's macros make is not theirs.
-        extra="$extra,-bugprone-*,-misc-*,$padding"
-        tests tidy
-        extra=
-        ! have_windows || windows tidy "--target=$mingw"
-    } >"$out/clang-tidy.log"
+    } >"$out/clang-tidy.log" &
+    # The same; and what Check's macros make is not theirs.
+    extra="--checks=-cert-err34-c,-bugprone-*,-misc-*,$padding"
+    tests tidy >"$out/clang-tidy-tests.log"
+    wait "$!"
+    cat "$out/clang-tidy-tests.log" >>"$out/clang-tidy.log"
+    rm "$out/clang-tidy-tests.log"
     verdict clang-tidy "$(version clang-tidy)" \
         'library and for Windows, examples, tests' "$warned"
 }
@@ -388,7 +391,7 @@ run_cppcheck() {
 # The cases in which several threads use a poller; where there is only one,
 # these tools look at nothing: in the rest of the suites, model among them, and
 # in tests/replaced. The soak goes last, for all that meets only there.
-meetings='threads notify
+meetings='threads
     conditions/a_terminal_ends_a_blocked_wait
     files/arming_a_file_reaches_a_blocked_wait
     lifetime/a_fork_beside_blocked_waits
@@ -399,6 +402,14 @@ meetings='threads notify
     lifetime/closed_sources_do_not_disturb_blocked_waits
     lifetime/forks_at_any_time_do_not_lock_up
     lifetime/the_descriptor_wakes_poll
+    notify/a_handler_ends_the_wait_that_it_interrupts
+    notify/a_notification_ends_a_blocked_wait
+    notify/a_post_ends_a_blocked_wait
+    notify/each_post_arrives_once_and_in_order
+    notify/every_notification_ends_a_wait
+    notify/handlers_notify_while_a_thread_is_inside_the_library
+    notify/no_notification_strands_a_token
+    notify/notifications_and_events_do_not_disturb_each_other
     processes/a_blocked_wait_learns_of_a_process
     processes/a_cancelled_thread_watches_to_the_end
     processes/an_exit_ends_a_wait
@@ -471,67 +482,81 @@ watch() {
     # No more than these tools need: it stretches what sleeps too.
     CK_TIMEOUT_MULTIPLIER=4
     export CK_TIMEOUT_MULTIPLIER
-    for backend in '' -poll; do
-        TEST_SCALE=$SCALE "$@" "$out/threads/tests/suites$backend" $cases ||
-            echo "suites$backend: failed"
-        # In a minute drd does not come to the first lull.
-        [ "$tool" = drd ] ||
-            SOAK_SECONDS=$SOAK_SECONDS "$@" \
-                "$out/threads/tests/soak$backend" ||
-            echo "soak$backend: failed"
-    done >"$out/$tool.log" 2>&1
+    {
+        for program in $suites; do
+            TEST_SCALE=$SCALE "$@" "$out/threads/tests/$program" $cases ||
+                echo "$program: failed"
+        done
+        for program in $soaks; do
+            SOAK_SECONDS=$SOAK_SECONDS "$@" "$out/threads/tests/$program" ||
+                echo "$program: failed"
+        done
+    } >"$out/$tool.log" 2>&1
     verdict "$tool" "$(version valgrind)" \
-        'where threads meet, over epoll, poll' \
+        "where threads meet, $where" \
         '^==[0-9]+== (Possible|Conflicting|Thread #[0-9]+: |Mutex|The )|^[^ ]*:[0-9]+:[FE]:|: failed$'
 }
 
 run_helgrind() {
+    suites='suites suites-poll'
+    soaks='soak soak-poll'
+    where='epoll, poll; soaks'
     watch helgrind --history-level=approx
 }
 
+# It is far slower where many threads meet again and again: in a minute it does
+# not come to the first lull of the soak. It only looks at epoll, since the core
+# is the same.
 run_drd() {
+    suites=suites
+    soaks=
+    where=epoll
     # Its limit on how long a lock is held is off unless asked for.
     watch drd --check-stack-var=no
 }
 
-all='gcc gcc_m32 clang mingw gcc_analyzer cppcheck clang_tidy drd helgrind'
+# Lanes, which run beside each other, since the last two sleep a lot.
+lanes='gcc gcc_m32 clang mingw gcc_analyzer cppcheck:clang_tidy:helgrind:drd'
 
-# run TOOL...
-run() {
-    for each; do
-        "run_$each"
+# lane NUMBER: those of its tools that are asked for.
+lane() {
+    for each in $(echo "$lanes" | cut -d: -f"$1"); do
+        case " $chosen " in
+        *" $each "*) "run_$each" ;;
+        esac
     done
     exit "$status"
 }
 
-# helgrind runs beside all of the others, which together take about as long;
-# what it says comes last. All of this is read before it begins, so that it may be
-# changed meanwhile.
+# What several lanes need is made first. All of this is read before it begins,
+# so that it may be changed meanwhile.
 main() {
-    row TOOL VERSION 'LOOKED AT' FINDINGS
-    beside=
-    others=
+    chosen=$(echo "${*:-$lanes}" | tr -- -: '_ ')
     threads=no
-    for each; do
-        each=$(echo "$each" | tr - _)
-        case " $all " in
-        *" $each "*) ;;
-        *) die "no such tool: $each; there are $all" ;;
-        esac
+    for each in $chosen; do
         case $each in
         helgrind | drd) ! have_threads || threads=yes ;;
+        mingw | clang_tidy | cppcheck) have_windows ;;
         esac
-        case $each in
-        helgrind) beside=$each ;;
-        *) others="$others $each" ;;
+        case " $(echo "$lanes" | tr : ' ') " in
+        *" $each "*) ;;
+        *) die "no such tool: $each; there are $(echo "$lanes" | tr : ' ')" ;;
         esac
     done
-    (run $beside) >"$out/beside" 2>&1 &
-    (run $others) || status=1
-    wait "$!" || status=1
-    cat "$out/beside"
+    row TOOL VERSION 'LOOKED AT' FINDINGS
+    lane 1 >"$out/lane-1" 2>&1 &
+    first=$!
+    lane 2 >"$out/lane-2" 2>&1 &
+    second=$!
+    lane 3 >"$out/lane-3" 2>&1 &
+    third=$!
+    lane 4 >"$out/lane-4" 2>&1 &
+    for job in "$first" "$second" "$third" "$!"; do
+        wait "$job" || status=1
+    done
+    cat "$out"/lane-[1-4]
+    rm "$out"/lane-[1-4]
     exit "$status"
 }
 
-[ $# != 0 ] || set -- $all
 main "$@"

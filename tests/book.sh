@@ -4,8 +4,8 @@
 # book.sh - the manual as a book of HTML: make install-html makes and installs
 # it; its pages hold together, which book.awk looks at; every public function,
 # manual page and example is in it; texts and examples are in it to the last
-# character; the page about performance has the plots that are there; and
-# without mandoc make html fails and says why.
+# character; the page about performance has the plots that are there; make
+# uninstall takes it away; and without mandoc make html fails and says why.
 #
 # From the environment: srcdir, MAKE, AWK, MANDOC. Exit status: 0, 1, or 77
 # without mandoc, so that only the last was tried.
@@ -217,8 +217,16 @@ echo keep >"$scratch/other/file"
 book "$scratch/other" 2>/dev/null && fail "another folder became a book"
 [ -f "$scratch/other/file" ] || fail "another folder was replaced"
 
+pages=$(find "$folder" -name '*.html' | grep -c .)
+$MAKE uninstall DESTDIR="$scratch/root" >"$scratch/log" 2>&1 || {
+    cat "$scratch/log"
+    fail "make uninstall"
+}
+left=$(find "$scratch/root" ! -type d)
+[ -z "$left" ] || fail "make uninstall leaves of the book: $left"
+
 if [ "$failures" -ne 0 ]; then
     echo "$failures failures"
     exit 1
 fi
-echo "$count functions, $(find "$folder" -name '*.html' | grep -c .) pages"
+echo "$count functions, $pages pages"

@@ -857,7 +857,6 @@ disarm(struct backend *b, int fd, struct source *s)
 	 * a quiet one beside it is dropped too. */
 	if (!is_enabled(s) || (s->kernel & K_DISPATCH))
 		return;
-	unstage(b, fd);
 	for (int i = 0; i < FILTERS; i++) {
 		if (!(s->kernel & K_KNOTE(i)))
 			continue;

@@ -339,10 +339,14 @@ START_TEST(a_terminal_reports_input_and_hang_up)
 	get_bytes(pty[watched], 2);
 	expect_events(p, LONG_MS, {1, POLLING_IN});
 	get_bytes(pty[watched], 1);
-	expect_nothing(p);
+	expect_silence(p);
 	expect_ok(
 	    polling_modify(p, pty[watched], POLLING_OUT, POLLING_ONESHOT, 2));
 	expect_events(p, LONG_MS, {2, POLLING_OUT});
+	/* Beside another one that is waited for by the same means. */
+	expect_ok(polling_add(p, pty[peer], POLLING_IN, POLLING_LEVEL, 4));
+	expect_silence(p);
+	expect_ok(polling_delete(p, pty[peer]));
 	expect_ok(
 	    polling_modify(p, pty[watched], POLLING_IN, POLLING_ONESHOT, 3));
 	expect_nothing(p);

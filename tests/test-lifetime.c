@@ -440,6 +440,44 @@ START_TEST(closed_sources_end_soon_among_many_events)
 }
 END_TEST
 
+#define BUSY 5000
+
+/* 74: whatever came of the source that had its number before */
+START_TEST(a_closed_source_ends_soon_in_the_place_of_a_busy_one)
+{
+	struct polling *p = make_poller();
+	struct polling_event event;
+	polling_fd pair[2], other[2], copy;
+	int stale = 0;
+
+	make_socketpair(pair);
+	make_socketpair(other);
+	put_bytes(pair[1], 1);
+	put_bytes(other[1], 1);
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 1));
+	for (int i = 0; i < BUSY; i++)
+		ck_assert_int_eq(wait_ms(p, &event, 1, 0), 1);
+	expect_ok(polling_delete(p, pair[0]));
+	close_fd(pair[0]);
+	if (!move_fd(other[0], pair[0])) {
+		polling_destroy(p);
+		close_fd(pair[1]);
+		close_pair(other);
+		SKIP(NO_SUCH_NUMBER);
+	}
+	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 2));
+	expect_events(p, LONG_MS, {2, POLLING_IN});
+	copy = duplicate_fd(pair[0]);
+	close_fd(pair[0]);
+	while (wait_ms(p, &event, 1, 0) > 0)
+		ck_assert_int_lt(stale++, 100);
+	polling_destroy(p);
+	close_fd(copy);
+	close_fd(pair[1]);
+	close_fd(other[1]);
+}
+END_TEST
+
 /* 74: nor threads that wait for them, begun before or after the close */
 START_TEST(closed_sources_do_not_disturb_blocked_waits)
 {
@@ -600,6 +638,7 @@ add_closing(Suite *s)
 	CASE_MODES(s, a_source_closed_before_it_is_disarmed_is_silent);
 	CASE(s, closed_sources_do_not_disturb_others);
 	CASE(s, closed_sources_end_soon_among_many_events);
+	CASE(s, a_closed_source_ends_soon_in_the_place_of_a_busy_one);
 	CASE(s, closed_sources_do_not_disturb_blocked_waits);
 	CASE_PAIRS(s, a_closed_level_source_is_silent);
 	CASE_PAIRS(s, a_closed_writable_or_hung_up_source_is_silent);

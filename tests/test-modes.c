@@ -5,6 +5,8 @@
  */
 #include "harness.h"
 
+#include "scenes.h"
+
 #define READ_WRITE (POLLING_IN | POLLING_OUT)
 
 /* 16 */
@@ -64,7 +66,11 @@ START_TEST(a_oneshot_armed_again_reports_unread_data)
 	expect_ok(polling_add(p, pair[0], POLLING_IN, POLLING_ONESHOT, 1));
 	for (uintptr_t key = 1; key <= 3; key++) {
 		expect_events(p, LONG_MS, {key, POLLING_IN});
-		expect_nothing(p);
+		/* What is left unread keeps no wait awake. */
+		if (key == 1)
+			expect_silence(p);
+		else
+			expect_nothing(p);
 		if (key == 2)
 			get_bytes(pair[0], 1);
 		expect_ok(polling_modify(

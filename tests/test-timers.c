@@ -893,6 +893,37 @@ use_timers(struct polling *p, uintptr_t count)
 		expect_ok(polling_delete_timer(p, id));
 }
 
+#define MOVED 1000
+
+/* Those that are moved ahead, again and again, take no more memory. */
+START_TEST(timers_moved_often_take_little_memory)
+{
+	struct polling *p = make_poller();
+	int rounds = scaled(500);
+	size_t before, after;
+
+	if (is_instrumented() || heap_in_use() == 0) {
+		polling_destroy(p);
+		SKIP("the heap cannot be looked at here");
+	}
+	for (uintptr_t id = 0; id < MOVED; id++)
+		expect_ok(polling_add_timer(p, id, MS(1000 * MOVED), NULL, id));
+	before = heap_in_use();
+	for (int round = 1; round <= rounds + 20; round++)
+		for (uintptr_t id = 0; id < MOVED; id++)
+			expect_ok(polling_modify_timer(
+			    p, id, MS(1000 * (MOVED - round)), NULL, id));
+	after = heap_in_use();
+	ck_assert_msg(after < before + MOVED * 64, "%zu bytes have become %zu",
+	    before, after);
+	expect_nothing(p);
+	for (uintptr_t id = 0; id < MOVED; id++)
+		expect_ok(polling_delete_timer(p, id));
+	expect_nothing_for(p, 10);
+	polling_destroy(p);
+}
+END_TEST
+
 /* 81: a million of them, and the memory they take */
 START_TEST(a_million_timers_take_little_memory)
 {
@@ -1779,6 +1810,7 @@ add_timers(Suite *s)
 	CASE(s, timers_and_descriptors_share_a_wait);
 	CASE(s, timers_descriptors_and_posts_in_one_wait);
 	CASE(s, a_notification_leaves_the_timer);
+	CASE(s, timers_moved_often_take_little_memory);
 	CASE_LIMIT(s, a_million_timers_take_little_memory, 2 * CASE_SECONDS);
 	CASE_LIMIT(s, timers_need_no_system_call, 2 * CASE_SECONDS);
 	CASE_LOOP(s, timers_are_as_a_list_says, 2 * CASE_SECONDS, 0, 4);

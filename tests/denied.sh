@@ -73,11 +73,20 @@ suites() {
     "$deny" $denials -- "$program" "$@"
 }
 
-# finer_waits PROGRAM CALL: without the call the library must not promise waits
-# that are finer than a millisecond.
+# finer_waits PROGRAM CALL: without the call, and only then, the library must not
+# promise waits that are finer than a millisecond.
 finer_waits() {
     status=0
     [ -x "$1" ] || return 0
+    case "$calls " in
+    *" $2 "*)
+        if ! "$1" registration/destroying_nothing_is_allowed |
+            grep -q 'backend [a-z]*:.* nanosecond'; then
+            echo "FAIL the library has not noticed that there is $2"
+            status=1
+        fi
+        ;;
+    esac
     suites "$1" "$(denials ENOSYS "$2")" waiting || status=1
     for error in EPERM EACCES; do
         suites "$1" "$(denials "$error" "$2")" files >"$log.$2" || status=1

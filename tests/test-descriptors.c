@@ -654,6 +654,25 @@ START_TEST(an_unconnected_socket_is_out_and_hup)
 }
 END_TEST
 
+/* Where the kernel tells it, which the tests of it would not miss. */
+START_TEST(urgent_data_is_told_as_the_system_does)
+{
+	struct polling *p = make_poller();
+	bool told = polling_supports(p, POLLING_FEATURE_PRI);
+	const char *system = getenv("POLLING_EMULATION");
+
+	polling_destroy(p);
+	if (strcmp(polling_backend(), "kqueue") != 0) {
+		ck_assert(told);
+		return;
+	}
+	if (system == NULL)
+		SKIP("only of an emulated system it is known");
+	ck_assert_int_eq(told,
+	    strcmp(system, "openbsd") == 0 || strcmp(system, "macos") == 0);
+}
+END_TEST
+
 /* One without a peer leads anywhere. */
 START_TEST(an_unconnected_datagram_socket_is_out)
 {
@@ -817,6 +836,7 @@ add_registration_descriptors(Suite *s)
 	CASE(s, a_socket_connected_later_ends_a_blocked_wait);
 	CASE_LOOP(s, an_unconnected_socket_is_out_and_hup, CASE_SECONDS, 0, 2);
 	CASE(s, an_unconnected_datagram_socket_is_out);
+	CASE(s, urgent_data_is_told_as_the_system_does);
 	CASE(s, a_descriptor_the_kernel_refuses_leaves_nothing);
 }
 

@@ -92,6 +92,7 @@ END_TEST
 START_TEST(a_oneshot_merges_both_directions)
 {
 	struct polling *p = make_poller();
+	struct polling_event event;
 	polling_fd pair[2];
 
 	pair_kinds[_i].make(pair);
@@ -102,6 +103,13 @@ START_TEST(a_oneshot_merges_both_directions)
 	expect_ok(polling_modify(p, pair[0], READ_WRITE, POLLING_LEVEL, 2));
 	expect_events(p, LONG_MS, {2, READ_WRITE});
 	expect_events(p, 0, {2, READ_WRITE});
+	/* Where there is room for one event, too. */
+	ck_assert_int_eq(wait_ms(p, &event, 1, 0), 1);
+	ck_assert_uint_eq(event.events, READ_WRITE);
+	expect_ok(polling_modify(p, pair[0], READ_WRITE, POLLING_ONESHOT, 3));
+	ck_assert_int_eq(wait_ms(p, &event, 1, LONG_MS), 1);
+	ck_assert_uint_eq(event.events, READ_WRITE);
+	ck_assert_int_eq(wait_ms(p, &event, 1, 0), 0);
 	polling_destroy(p);
 	close_pair(pair);
 }

@@ -319,6 +319,32 @@ START_TEST(posts_that_do_not_fit_are_for_the_next_waits)
 }
 END_TEST
 
+START_TEST(posts_that_were_taken_take_no_memory)
+{
+	struct polling *p = make_poller();
+	struct polling_event event = {.key = 1};
+	int count = 20000, taken = 0;
+	size_t before, full;
+
+	if (is_instrumented() || heap_in_use() == 0) {
+		polling_destroy(p);
+		SKIP("the heap cannot be looked at here");
+	}
+	before = heap_in_use();
+	for (int i = 0; i < count; i++)
+		expect_ok(polling_post(p, &event));
+	full = heap_in_use();
+	ck_assert_uint_gt(full, before + (size_t)count);
+	while (taken < count) {
+		ck_assert_int_eq(wait_ms(p, &event, 1, 0), 1);
+		taken++;
+	}
+	ck_assert_msg(heap_in_use() < before + (full - before) / 4,
+	    "%zu of %zu bytes are kept", heap_in_use() - before, full - before);
+	polling_destroy(p);
+}
+END_TEST
+
 /* 64 */
 START_TEST(a_post_of_nothing_is_refused)
 {
@@ -648,6 +674,7 @@ add_posts(Suite *s)
 	CASE(s, a_post_arrives_as_it_was_made);
 	CASE(s, equal_posts_are_not_merged);
 	CASE(s, posts_that_do_not_fit_are_for_the_next_waits);
+	CASE(s, posts_that_were_taken_take_no_memory);
 	CASE(s, a_post_of_nothing_is_refused);
 	CASE_LOOP(s, a_post_ends_a_blocked_wait, CASE_SECONDS, 0, WAIT_KINDS);
 	CASE_LOOP(s, each_post_arrives_once_and_in_order, CASE_SECONDS, 1, 4);

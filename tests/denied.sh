@@ -73,8 +73,8 @@ suites() {
     "$deny" $denials -- "$program" "$@"
 }
 
-# finer_waits PROGRAM CALL: without the call, and only then, the library must not
-# promise waits that are finer than a millisecond.
+# finer_waits PROGRAM CALL: without the call, and only then, the library must
+# not promise waits that are finer than a millisecond.
 finer_waits() {
     status=0
     [ -x "$1" ] || return 0

@@ -448,7 +448,9 @@ delete_locked(struct polling *p, polling_fd fd, unsigned flags)
 	if (s == NULL || (s->flags & SOURCE_PROCESS))
 		return -ENOENT;
 	poller_drop(p, place, s);
-	note_work(p);
+	/* A thread that poll.c has called out, to let go of the file, may have
+	 * gone in again with it before there was work to be seen. */
+	changed(p);
 	return 0;
 }
 

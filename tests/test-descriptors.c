@@ -7,6 +7,7 @@
 #include "harness.h"
 
 #include "scenes.h"
+#include "crew.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -825,9 +826,46 @@ START_TEST(a_crowd_can_be_looked_at_beside_a_wait)
 }
 END_TEST
 
+/* A kernel may keep a file open for the thread that waits for it: after a
+ * delete it must let go, or the other end does not learn that this one is
+ * closed. The thread may just have been on its way to sleep. */
+START_TEST(a_deleted_descriptor_is_let_go)
+{
+	struct polling *p = make_poller();
+	struct thread t;
+
+	start_thread(&t, wait_until_notified, p);
+	sleep_ms(20);
+	for (int i = 0; i < scaled(1000); i++) {
+		int64_t give_up = patience();
+		polling_fd pair[2];
+		char byte;
+
+		make_socketpair(pair);
+		expect_ok(
+		    polling_add(p, pair[0], POLLING_IN, POLLING_LEVEL, 1));
+		for (volatile int n = i % 16 * 256; n > 0; n--)
+			continue;
+		expect_ok(polling_delete(p, pair[0]));
+		close_fd(pair[0]);
+		while (read_fd(pair[1], &byte, 1) == -1) {
+			ck_assert(would_block());
+			ck_assert_msg(now_ns() < give_up,
+			    "the other end is not told, at the %dth try", i);
+			yield_thread();
+		}
+		close_fd(pair[1]);
+	}
+	expect_ok(polling_notify(p));
+	join_thread(&t);
+	polling_destroy(p);
+}
+END_TEST
+
 void
 add_registration_descriptors(Suite *s)
 {
+	CASE(s, a_deleted_descriptor_is_let_go);
 	CASE(s, a_crowd_can_be_looked_at_beside_a_wait);
 	CASE(s, more_posts_than_a_pipe_holds_are_kept);
 	CASE(s, numbers_far_apart_are_not_mixed_up);

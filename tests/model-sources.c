@@ -8,7 +8,10 @@
  */
 #include "model-parts.h"
 
+#include "crew.h"
+
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -289,6 +292,21 @@ close_number(struct model *m, struct end *e, bool duplicated)
 	close_fd(e->fd);
 }
 
+/* The kernel keeps a file open for a thread that is inside of poll() with it,
+ * until the library has called that out: the other end learns of it then. */
+static void
+await_end(struct model *m, int i)
+{
+	struct pollfd other = {.fd = other_end(m, i)->fd};
+	int64_t give_up = patience();
+
+	while (poll(&other, 1, 0) == 0) {
+		if (now_ns() > give_up)
+			disagree(m, "the other end is not told");
+		yield_thread();
+	}
+}
+
 static void
 close_end(struct model *m, int i)
 {
@@ -302,6 +320,8 @@ close_end(struct model *m, int i)
 	e->unread = 0;
 	if (!o->open || is_file(i))
 		return;
+	if (hands_wait())
+		await_end(m, i);
 	may_be_new(o, UINT32_MAX);
 	is_new(o, POLLING_IN | POLLING_RDHUP | POLLING_HUP);
 	if (is_pipe(i) && reads(i))
@@ -312,12 +332,19 @@ close_end(struct model *m, int i)
 	}
 }
 
+/* Whether that thread is called out for a deletion only. */
+static bool
+is_kept_open(void)
+{
+	return strcmp(polling_backend(), "poll") == 0;
+}
+
 void
 do_close(struct model *m, int i)
 {
 	if (!m->ends[i].open)
 		return;
-	if (once_in(m, 2))
+	if (once_in(m, 2) || (hands_wait() && is_kept_open()))
 		do_delete(m, i);
 	note(m, "close %s", end_name(i));
 	close_end(m, i);

@@ -158,6 +158,36 @@ START_TEST(the_descriptor_tells_of_a_timer_that_a_wait_left)
 END_TEST
 #endif
 
+/* Looks without blocking, until one has just ended when the timer is due: it
+ * may have met what makes the descriptor readable. */
+START_TEST(the_descriptor_tells_of_a_timer_that_looks_have_missed)
+{
+	struct polling *p = make_poller();
+	struct polling_event event;
+	int fd;
+
+	SKIP_UNLESS(p, POLLING_FEATURE_FD, NO_DESCRIPTOR);
+	fd = polling_get_fd(p);
+	for (int i = 0; i < scaled(2000); i++) {
+		struct timespec first = {0, 20000 + i % 64 * 500};
+		int64_t due = library_now() + first.tv_nsec;
+		int n;
+
+		expect_ok(polling_add_timer(p, 1, &first, NULL, 1));
+		do
+			n = wait_ms(p, &event, 1, 0);
+		while (n == 0 && library_now() < due);
+		if (n == 1)
+			continue;
+		ck_assert_int_eq(n, 0);
+		ck_assert_msg(becomes_readable(fd, LONG_MS),
+		    "the descriptor does not tell, at the %dth try", i);
+		ck_assert_int_eq(wait_ms(p, &event, 1, LONG_MS), 1);
+	}
+	polling_destroy(p);
+}
+END_TEST
+
 /* 85: for as long as one is left */
 START_TEST(the_descriptor_tells_of_every_timer)
 {
@@ -545,6 +575,7 @@ add_nested_sources(Suite *s)
 #if HAVE_TIMERFD_CREATE
 	CASE(s, the_descriptor_tells_of_a_timer_that_a_wait_left);
 #endif
+	CASE(s, the_descriptor_tells_of_a_timer_that_looks_have_missed);
 	CASE(s, the_descriptor_tells_of_every_timer);
 	CASE(s, the_descriptor_tells_of_a_periodic_timer);
 	CASE(s, the_descriptor_follows_a_timer);

@@ -1238,6 +1238,37 @@ check_fd(void)
 	use_source();
 }
 
+static void
+make_source_and_brief_timer(void)
+{
+	static const struct timespec brief = {.tv_nsec = 50000000};
+
+	make_source();
+	has_descriptor = polling_supports(p, POLLING_FEATURE_FD);
+	MUST(polling_add_timer(p, 1, &brief, NULL, 2));
+}
+
+/* An alarm that could not be set is, after the look that was asked for. */
+static void
+check_alarm(void)
+{
+	struct pollfd watch = {.events = POLLIN};
+	struct polling_event event;
+
+	if (polling_supports(p, POLLING_FEATURE_FD)) {
+		watch.fd = polling_get_fd(p);
+		/* Unless it is due by now. */
+		if (polling_wait(p, &event, 1, &no_time) == 0) {
+			if (poll(&watch, 1, 5000) != 1)
+				fail("the descriptor is silent for a timer");
+			EXPECT(2, POLLING_TIMER);
+		}
+	} else {
+		MUST(polling_delete_timer(p, 1));
+	}
+	use_source();
+}
+
 /* Readable at once for what was there before. */
 static void
 expect_readable(void)
@@ -1479,6 +1510,7 @@ static const struct scenario {
 	check_child),
     PLAIN("delete-process", make_watched_child, delete_child, check_no_child),
     PLAIN("get-fd", make_source_and_timer, get_fd, check_fd),
+    PLAIN("get-fd-alarm", make_source_and_brief_timer, get_fd, check_alarm),
     PLAIN("get-fd-ready", make_unconnected_source, get_fd, check_ready_fd),
     PLAIN("get-fd-broken", make_broken, get_fd, check_ready_broken),
     {"reinit", make_family, reinit, check_family, FORKED, NULL, check_parent},

@@ -76,6 +76,7 @@ static DWORD armed_thread;
 static bool all_threads;
 static enum fault_mode mode;
 static int planned_number, planned_error;
+static int planned_call; /* of that number */
 static volatile LONG count, injected, balance;
 static bool met[256]; /* by errno */
 static unsigned char trace[FAULT_TRACE_MAX + 1];
@@ -90,10 +91,12 @@ planned(int call, int number)
 	case FAULT_ONCE:
 		return number == planned_number ? &errors[planned_error] : NULL;
 	case FAULT_FROM:
-		return number >= planned_number &&
-			       number < planned_number + PATIENCE
-			   ? &errors[0]
-			   : NULL;
+		if (number == planned_number)
+			planned_call = call;
+		if (number < planned_number ||
+		    number >= planned_number + PATIENCE)
+			return NULL;
+		return &errors[call == planned_call ? planned_error : 0];
 	case FAULT_NONE:
 		break;
 	}

@@ -60,8 +60,8 @@ enum fault_mode {
 const char *fault_prepare(void);
 
 /* From now on the calls of this thread or, in some scenarios, of all threads,
- * are counted, from 1, and fail by plan. error is an index of errors, and of
- * the first for FAULT_FROM. */
+ * are counted, from 1, and fail by plan. error is an index of errors; after
+ * FAULT_FROM other calls than the first one fail by their first error. */
 void fault_arm(
     enum fault_mode mode, int number, int error, bool in_all_threads);
 void fault_disarm(void);

@@ -22,9 +22,10 @@
 # analyse.supp, NOLINT in the sources, and what is said of warnings below.
 #
 # From the environment: srcdir, COMMON, POSIX and WINDOWS (lists of sources),
-# CHECK_CFLAGS; and for helgrind and drd CASES, SCALE (TEST_SCALE, 2 if unset:
-# they tell what nothing orders, whether it went wrong or not), and SOAK_SECONDS
-# for helgrind.
+# CHECK_CFLAGS; JOBS, how many sources are looked at beside each other, as many
+# as there are processors if unset; and for helgrind and drd CASES, SCALE
+# (TEST_SCALE, 2 if unset: they tell what nothing orders, whether it went wrong
+# or not), and SOAK_SECONDS for helgrind.
 
 # Lists of words are meant, and functions are called by way of their names.
 # shellcheck disable=SC2086,SC2317
@@ -35,6 +36,7 @@ export LC_ALL
 srcdir=${srcdir:-.}
 SCALE=${SCALE:-2}
 SOAK_SECONDS=${SOAK_SECONDS:-20}
+JOBS=${JOBS:-$(nproc 2>/dev/null || echo 2)}
 top=$(cd "$srcdir" && pwd)
 out=analysis
 faults=$srcdir/tests/analyse-faults.c
@@ -131,6 +133,33 @@ have_windows() {
     }
 }
 
+# beside COMMAND...: at most JOBS at the same time.
+beside() {
+    part=$((part + 1))
+    "$@" >"$out/$tool.part$part" 2>&1 &
+    running="$running $!"
+    # Without the words that are the command.
+    set -- $running
+    [ $# -lt "$JOBS" ] || {
+        wait "$1"
+        shift
+        running=$*
+    }
+}
+
+# Waits for them and prints what they have printed.
+together() {
+    wait
+    running=
+    while [ "$part" -gt 0 ]; do
+        cat "$out/$tool.part$part"
+        rm "$out/$tool.part$part"
+        part=$((part - 1))
+    done
+}
+part=0
+running=
+
 ### What comes of it
 
 # row TOOL VERSION WHAT FINDINGS
@@ -221,10 +250,11 @@ warn() {
     {
         names
         for level in -O1 -O3 -Os; do
-            library compile "$@" "$level"
+            library beside compile "$@" "$level"
         done
-        examples compile "$@" -O2 $without
-        tests compile "$@" -O2 $without
+        examples beside compile "$@" -O2 $without
+        tests beside compile "$@" -O2 $without
+        together
     } >"$out/$tool.log"
     verdict "$tool" "$(version "$1")" 'library -O1 -O3 -Os, examples, tests' \
         "$warned"
@@ -258,15 +288,17 @@ run_gcc_m32() {
         skip gcc-m32 'no gcc for 32 bits (gcc-multilib)'
         return
     }
+    tool=gcc-m32
     planted='\[-Wconversion\]'
     # The configuration is that of 64 bits, which needs no word for large files.
     {
         $compiler $gcc_warnings -c -o /dev/null "$faults" \
             >"$out/gcc-m32.faults" 2>&1
         for level in -O2 -O3; do
-            library compile $compiler $gcc_warnings $level \
+            library beside compile $compiler $gcc_warnings $level \
                 -D_FILE_OFFSET_BITS=64
         done
+        together
     } >"$out/gcc-m32.log"
     verdict gcc-m32 "$(version ${compiler%% *})" 'library -O2 -O3' "$warned"
 }
@@ -276,14 +308,17 @@ run_mingw() {
         skip mingw 'no MinGW, or it cannot be configured for'
         return
     }
+    tool=mingw
     planted='Wconversion.*|-Wanalyzer-null-dereference'
     {
         "$mingw-gcc" $gcc_warnings -fanalyzer -c -o /dev/null "$faults" \
             >"$out/mingw.faults" 2>&1
         for level in -O1 -O3; do
             # Functions are found by GetProcAddress(), and cast for that.
-            windows compile "$mingw-gcc" $gcc_warnings -fanalyzer $level
+            windows beside compile "$mingw-gcc" $gcc_warnings \
+                -fanalyzer $level
         done
+        together
     } >"$out/mingw.log"
     verdict mingw "$(version "$mingw-gcc")" \
         'library, -fanalyzer too, -O1 -O3' "$warned"
@@ -297,11 +332,13 @@ run_gcc_analyzer() {
         return
     }
     gcc -fanalyzer -c -o /dev/null "$faults" >"$out/gcc-analyzer.faults" 2>&1
+    tool=gcc-analyzer
     planted='\[-Wanalyzer-null-dereference\]'
     {
-        library compile gcc -fanalyzer -O1
-        library compile gcc -fanalyzer -O2
-        examples compile gcc -fanalyzer -O1
+        library beside compile gcc -fanalyzer -O1
+        library beside compile gcc -fanalyzer -O2
+        examples beside compile gcc -fanalyzer -O1
+        together
     } >"$out/gcc-analyzer.log"
     verdict gcc-analyzer "$(version gcc)" 'library -O1 -O2, examples' "$warned"
 }
@@ -329,23 +366,21 @@ run_clang_tidy() {
         skip clang-tidy 'no clang-tidy'
         return
     }
+    tool=clang-tidy
     extra=
     tidy "-I$srcdir/include" "$faults" >"$out/clang-tidy.faults"
     planted='\[clang-analyzer-core\.NullDereference\]'
-    # Beside each other, for together they take longest.
     {
-        library tidy
-        ! have_windows || windows tidy "--target=$mingw"
+        library beside tidy
+        ! have_windows || windows beside tidy "--target=$mingw"
         # Numbers of their command lines are checked for their ranges.
         extra='--checks=-cert-err34-c'
-        examples tidy
-    } >"$out/clang-tidy.log" &
-    # The same; and what Check's macros make is not theirs.
-    extra="--checks=-cert-err34-c,-bugprone-*,-misc-*,$padding"
-    tests tidy >"$out/clang-tidy-tests.log"
-    wait "$!"
-    cat "$out/clang-tidy-tests.log" >>"$out/clang-tidy.log"
-    rm "$out/clang-tidy-tests.log"
+        examples beside tidy
+        # The same; and what Check's macros make is not theirs.
+        extra="$extra,-bugprone-*,-misc-*,$padding"
+        tests beside tidy
+        together
+    } >"$out/clang-tidy.log"
     verdict clang-tidy "$(version clang-tidy)" \
         'library and for Windows, examples, tests' "$warned"
 }
@@ -375,11 +410,13 @@ run_cppcheck() {
     # It takes no comments beside a line.
     grep -v '^#' "$srcdir/tests/analyse.cppcheck" >"$out/cppcheck.list"
     check "$faults" >"$out/cppcheck.faults"
+    tool=cppcheck
     planted='\[nullPointer'
     {
-        library check
-        examples check
-        ! have_windows || windows check_windows
+        library beside check
+        examples beside check
+        ! have_windows || windows beside check_windows
+        together
     } >"$out/cppcheck.log"
     verdict cppcheck "$(version cppcheck)" \
         'library and for Windows, examples' \
@@ -462,6 +499,15 @@ have_threads() {
     ) >>"$out/threads.log" 2>&1
 }
 
+# program COMMAND...: runs the program $program by it.
+program() {
+    case $program in
+    soak*) cases= ;;
+    esac
+    TEST_SCALE=$SCALE SOAK_SECONDS=$SOAK_SECONDS \
+        "$@" "$out/threads/tests/$program" $cases || echo "$program: failed"
+}
+
 # watch TOOL OPTION...
 watch() {
     tool=$1
@@ -483,39 +529,35 @@ watch() {
     CK_TIMEOUT_MULTIPLIER=4
     export CK_TIMEOUT_MULTIPLIER
     {
-        for program in $suites; do
-            TEST_SCALE=$SCALE "$@" "$out/threads/tests/$program" $cases ||
-                echo "$program: failed"
+        for program in $programs; do
+            beside program "$@"
         done
-        for program in $soaks; do
-            SOAK_SECONDS=$SOAK_SECONDS "$@" "$out/threads/tests/$program" ||
-                echo "$program: failed"
-        done
-    } >"$out/$tool.log" 2>&1
+        together
+    } >"$out/$tool.log"
     verdict "$tool" "$(version valgrind)" \
         "where threads meet, $where" \
         '^==[0-9]+== (Possible|Conflicting|Thread #[0-9]+: |Mutex|The )|^[^ ]*:[0-9]+:[FE]:|: failed$'
 }
 
 run_helgrind() {
-    suites='suites suites-poll'
-    soaks='soak soak-poll'
+    programs='suites suites-poll soak soak-poll'
     where='epoll, poll; soaks'
     watch helgrind --history-level=approx
 }
 
 # It is far slower where many threads meet again and again: in a minute it does
-# not come to the first lull of the soak. It only looks at epoll, since the core
-# is the same.
+# not come to the first lull of the soak, nor to the end of a case that a
+# second is enough for with helgrind. It only looks at epoll, since the core is
+# the same.
 run_drd() {
-    suites=suites
-    soaks=
+    programs=suites
     where=epoll
+    cases=$(echo $cases | sed 's,notify/no_notification_strands_a_token,,')
     # Its limit on how long a lock is held is off unless asked for.
     watch drd --check-stack-var=no
 }
 
-# Lanes, which run beside each other, since the last two sleep a lot.
+# Lanes, which run beside each other: what the last two run sleeps a lot.
 lanes='gcc gcc_m32 clang mingw gcc_analyzer cppcheck:clang_tidy:helgrind:drd'
 
 # lane NUMBER: those of its tools that are asked for.

@@ -6,8 +6,8 @@
  */
 #include "harness.h"
 
-#include "scenes.h"
 #include "crew.h"
+#include "scenes.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -7,6 +7,7 @@
 #include "harness.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -263,6 +264,55 @@ START_TEST(rebuilding_drops_what_the_child_replaced)
 	run_child(rebuild_with_replaced, &w);
 	expect_world(&w);
 	destroy_world(&w);
+}
+END_TEST
+
+/* A poller, a pair that is watched there, and what the child waits for. */
+struct shared {
+	struct polling *p;
+	polling_fd pair[2];
+	polling_fd go[2];
+};
+
+static void
+rebuild_when_told(struct trouble *t, void *argument)
+{
+	struct shared *w = argument;
+	struct polling_event event = {0, 0, 0};
+	struct pollfd go = {.fd = w->go[0], .events = POLLIN};
+
+	check_that(t, poll(&go, 1, LONG_MS) == 1);
+	check_that(t, polling_reinit(w->p) == 0);
+	check_that(t, wait_ms(w->p, &event, 1, 0) == 0);
+	check_that(t, write(w->pair[1], "", 1) == 1);
+	check_that(t, wait_ms(w->p, &event, 1, LONG_MS) == 1);
+	check_that(t, event.key == 1 && event.events == POLLING_IN);
+}
+
+/* 76: what the parent has put to another use since is still the child's */
+START_TEST(what_the_parent_replaced_is_rebuilt)
+{
+	struct shared w = {.p = make_poller()};
+	struct child c;
+	polling_fd other[2];
+
+	make_socketpair(w.pair);
+	make_socketpair(other);
+	make_pipe(w.go);
+	expect_ok(polling_add(w.p, w.pair[0], POLLING_IN, POLLING_LEVEL, 1));
+	ck_assert(start_child(&c, rebuild_when_told, &w));
+	expect_ok(polling_delete(w.p, w.pair[0]));
+	ck_assert_int_eq(dup2(other[0], w.pair[0]), w.pair[0]);
+	expect_ok(polling_add(w.p, w.pair[0], POLLING_IN, POLLING_LEVEL, 2));
+	put_bytes(w.go[1], 1);
+	expect_child_ok(&c);
+	expect_nothing(w.p);
+	put_bytes(other[1], 1);
+	expect_events(w.p, LONG_MS, {2, POLLING_IN});
+	polling_destroy(w.p);
+	close_pair(w.pair);
+	close_pair(w.go);
+	close_pair(other);
 }
 END_TEST
 
@@ -643,6 +693,7 @@ add_lifetime_forks(Suite *s)
 	CASE_LOOP(s, children_may_fork, CASE_SECONDS, 0, 2);
 	CASE(s, rebuilding_drops_what_the_child_closed);
 	CASE(s, rebuilding_drops_what_the_child_replaced);
+	CASE(s, what_the_parent_replaced_is_rebuilt);
 	CASE(s, changes_before_a_fork_are_rebuilt);
 	CASE(s, many_sources_are_rebuilt);
 	CASE(s, a_fork_beside_blocked_waits);

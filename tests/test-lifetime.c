@@ -440,7 +440,7 @@ START_TEST(closed_sources_end_soon_among_many_events)
 }
 END_TEST
 
-#define BUSY 5000
+#define BUSY 1000
 
 /* 74: whatever came of the source that had its number before */
 START_TEST(a_closed_source_ends_soon_in_the_place_of_a_busy_one)

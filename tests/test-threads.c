@@ -1138,7 +1138,7 @@ START_TEST(each_wake_up_reaches_one_of_eight_waiters)
 	const struct polling_event post = {.key = POST};
 	struct crew crew = {0};
 	polling_fd pair[2];
-	int rounds = scaled(5000);
+	int rounds = scaled(2000);
 
 	make_socketpair(pair);
 	w.fd = pair[0];

@@ -126,11 +126,31 @@ harness_runs_apart(void)
 	return true;
 }
 
+#define START_TRIES 3
+
+/* Under Wine a process may, once in thousands, not come up, and end before it
+ * has run anything: then another one is started, and that is said. */
+static BOOL
+start_process(char *program, char *line, PROCESS_INFORMATION *process)
+{
+	STARTUPINFOA how = {.cb = sizeof(how)};
+
+	for (int tries = 1;; tries++) {
+		if (CreateProcessA(program, line, NULL, NULL, TRUE, 0, NULL,
+			NULL, &how, process))
+			return TRUE;
+		if (GetLastError() != ERROR_INTERNAL_ERROR ||
+		    tries == START_TRIES)
+			return FALSE;
+		printf("note %s: a process did not come up\n", line);
+		(void)fflush(stdout);
+	}
+}
+
 /* Starts this program again. Returns the process, or NULL. */
 static HANDLE
 start_case(const struct selected_case *which, bool verbose)
 {
-	STARTUPINFOA how = {.cb = sizeof(how)};
 	PROCESS_INFORMATION process;
 	char program[MAX_PATH], line[2 * MAX_PATH];
 	DWORD length = GetModuleFileNameA(NULL, program, sizeof(program));
@@ -140,8 +160,7 @@ start_case(const struct selected_case *which, bool verbose)
 	(void)snprintf(line, sizeof(line), "suites -1 %s%s/%s",
 	    verbose ? "-v " : "", which->suite, which->name);
 	(void)fflush(stdout);
-	if (!CreateProcessA(
-		program, line, NULL, NULL, TRUE, 0, NULL, NULL, &how, &process))
+	if (!start_process(program, line, &process))
 		return NULL;
 	(void)CloseHandle(process.hThread);
 	return process.hProcess;

@@ -192,32 +192,33 @@ run_by_threads(struct model *m)
 static struct model model;
 
 static void
+set_up(uint64_t seed, bool verbose, bool more, bool forks)
+{
+	model = (struct model){.random = seed,
+	    .seed = seed,
+	    .more = more,
+	    .forks = forks,
+	    .verbose = verbose};
+}
+
+static void
 run_seed(uint64_t seed, bool verbose)
 {
-	model = (struct model){
-	    .random = seed, .seed = seed, .verbose = verbose};
+	set_up(seed, verbose, false, false);
 	run(&model);
 }
 
 static void
 run_seed_with_forks(uint64_t seed, bool verbose)
 {
-	model = (struct model){.random = seed,
-	    .seed = seed,
-	    .more = true,
-	    .forks = true,
-	    .verbose = verbose};
+	set_up(seed, verbose, true, true);
 	run(&model);
 }
 
 static void
 run_seed_by_threads(uint64_t seed, bool verbose)
 {
-	model = (struct model){.random = seed,
-	    .seed = seed,
-	    .more = true,
-	    .forks = THREADS_FORK,
-	    .verbose = verbose};
+	set_up(seed, verbose, true, THREADS_FORK);
 	run_by_threads(&model);
 }
 
